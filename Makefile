@@ -1,0 +1,33 @@
+# Thin: the work is in scripts/ (docs/building.md tells more).
+#
+#   make            build the library and the mos tool
+#   make demo       install missing system packages, build, and show the bundled trace's connections
+#   make test       install what tests need and run everything; SUITES="abi install" runs some
+#   make install    PREFIX=/usr/local DESTDIR= LIBDIR=lib
+#   make uninstall  with the same PREFIX and DESTDIR
+#   make clean      remove .build
+
+export PREFIX ?= /usr/local
+export DESTDIR ?=
+export LIBDIR ?= lib
+SUITES ?=
+
+.PHONY: all demo test install uninstall clean
+all:
+	@scripts/build library tool
+
+demo:
+	@scripts/demo
+
+test:
+	@scripts/deps build test
+	@scripts/test $(SUITES)
+
+install: all
+	@scripts/install
+
+uninstall:
+	@scripts/uninstall
+
+clean:
+	rm -rf .build

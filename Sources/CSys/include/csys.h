@@ -1,0 +1,100 @@
+// The libc that the Swift rooms use, plus the few things that Swift cannot
+// say itself: errno, thread-local storage, variadic printing.
+#ifndef MOS_CSYS_H
+#define MOS_CSYS_H
+
+// Without _GNU_SOURCE, as Swift's own modules include these headers: one type
+// must look the same in all of them.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+
+/// Random bytes of the kernel's; the number that came, without waiting.
+static inline ssize_t csys_getrandom(void *_Nonnull buffer, size_t size)
+{
+    return getrandom(buffer, size, GRND_NONBLOCK);
+}
+
+/// Asks for a cache line that will be read soon.
+static inline void csys_prefetch(const void *_Nullable address)
+{
+    __builtin_prefetch(address, 0, 3);
+}
+
+/// Asks for a cache line that will be written soon.
+static inline void csys_prefetch_write(const void *_Nullable address)
+{
+    __builtin_prefetch(address, 1, 3);
+}
+
+static inline int csys_errno(void)
+{
+    return errno;
+}
+
+static inline void csys_set_errno(int value)
+{
+    errno = value;
+}
+
+// What the running thread is: the context whose stack thread it is, and how
+// many contexts' locks it holds.
+
+void *_Nullable csys_current(void);
+void csys_set_current(void *_Nullable context);
+int csys_lock_depth(void);
+void csys_add_lock_depth(int change);
+
+/// Prints one line on standard error in one write.
+void csys_log_line(const char *_Nonnull text);
+
+/// Whether a signal's action is the default one.
+int csys_signal_is_default(int number);
+/// Installs a handler without SA_RESTART; NULL: the default. 0, or -1.
+int csys_set_signal(int number, void (*_Nullable handler)(int));
+/// The handler that is installed, NULL for the default.
+void (*_Nullable csys_signal_handler(int number))(int);
+
+/// poll(2) with a timeout of `nanoseconds`.
+int csys_poll(struct pollfd *_Nonnull list, unsigned count, uint64_t nanoseconds);
+
+/// Keeps the calling thread on one CPU; 0, or -1 with errno.
+int csys_stay_on(int cpu);
+
+/// Starts a thread on function(argument); 0 or an errno value.
+int csys_start_thread(pthread_t *_Nonnull thread, const char *_Nonnull name, int cpu,
+                      void (*_Nonnull function)(void *_Nullable), void *_Nullable argument);
+
+/// Address space without memory behind it: pages come when they are touched.
+/// NULL with errno set when the system refuses.
+static inline void *_Nullable csys_reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static inline void csys_unreserve(void *_Nullable base, size_t size)
+{
+    if (base != NULL)
+        munmap(base, size);
+}
+
+#endif

@@ -1,0 +1,1 @@
+// Only the link settings of libmos.so live here: see Package.swift.

@@ -1,0 +1,487 @@
+// The way of a packet: docs/architecture.md, 02-monitor.md §2.
+
+import CMOS
+import CSys
+import MOSEvents
+import MOSPacketIO
+import MOSStorage
+import MOSTCP
+import MOSWire
+
+extension Context {
+    /// Handles a burst of at most 64 frames, which stay valid and unchanged
+    /// until this returns.
+    func process(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
+        // Parse, and ask for the index's lines.
+        for i in 0..<count {
+            let frame = frames + i
+            (packets + i).initialize(
+                to: Packet(
+                    frame: frame.pointee.data, length: frame.pointee.len, wireLength: frame.pointee.wire_len,
+                    timestamp: frame.pointee.time_ns, vouched: UInt8(truncatingIfNeeded: frame.pointee.flags),
+                    port: Int8(truncatingIfNeeded: frame.pointee.port), seed: seed))
+            if packets[i].kind == .tcp { index.prefetch(hash: packets[i].hash) }
+        }
+        // Look up, and ask for the flows' lines.
+        for i in 0..<count where packets[i].kind == .tcp {
+            var probe = index.probe(hash: packets[i].hash)
+            let found = probe.next() ?? poolNil
+            candidates[i] = found
+            if found != poolNil {
+                let record = UnsafeRawPointer(flow(found))
+                csys_prefetch_write(record)
+                csys_prefetch_write(record + 64)
+                csys_prefetch_write(record + 128)
+                csys_prefetch_write(record + 192)
+            }
+        }
+        segmentCount = 0
+        for i in 0..<count {
+            let time = packets[i].timestamp
+            if time > now {
+                now = time
+                if time >= thread.nextDeadline { runDeadlines() }
+            }
+            handle(packets + i, candidate: candidates[i], frame: frames + i)
+        }
+        finishBurst()
+    }
+
+    /// What is due after the last packet of a burst.
+    func finishBurst() {
+        deliverNewData()
+        settleStops()
+        settleClosed()
+        sets.reap()
+        forwarder.flush()
+    }
+
+    /// Timers and timeouts up to `now`.
+    func runDeadlines() {
+        deliverNewData()
+        settleStops()
+        expire()
+        thread.nextDeadline = min(wheel.nextExpiry, timers.peekDeadline)
+    }
+
+    @inline(__always)
+    private func handle(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>) {
+        let port = portStats + Int(p.pointee.port)
+        port.pointee.rx_packets &+= 1
+        port.pointee.rx_bytes &+= UInt64(p.pointee.wireLength)
+        if p.pointee.kind == .tcp, raws.count == 0 {
+            guard p.pointee.verified(settings.verifiesChecksums) else {
+                refuseChecksum(p, frame, port)
+                return
+            }
+            handleSegment(p, candidate: candidate, frame: frame)
+        } else {
+            handleSlowly(p, candidate: candidate, frame: frame, port)
+        }
+    }
+
+    /// Everything but plain TCP without raw sockets.
+    @inline(never)
+    private func handleSlowly(
+        _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>,
+        _ port: UnsafeMutablePointer<mos_stats>
+    ) {
+        switch p.pointee.kind {
+        case .notIP:
+            port.pointee.non_ip &+= 1
+            forwarder.forwardNonIP(frame, p, self)
+            return
+        case .tooShort:
+            port.pointee.rx_short_frame &+= 1
+            if p.pointee.ipOffset == 0 { forwarder.forwardNonIP(frame, p, self) }
+            return
+        case .malformed:
+            port.pointee.rx_bad_length &+= 1
+            return
+        case .truncated:
+            port.pointee.rx_truncated &+= 1
+            return
+        default:
+            break
+        }
+        if raws.count > 0 {
+            beginPacket(p, flow: poolNil, sender: 0, offset: 0)
+            deliverRaw(p)
+            if current.isDropped {
+                port.pointee.drop_app &+= 1
+                endPacket()
+                return
+            }
+            if current.isModified {
+                // What a raw handler rewrote is what the flows see.
+                forwardAsIs(p, frame)
+                endPacket()
+                return
+            }
+            endPacket()
+        }
+        if p.pointee.ipVersion == 4, p.pointee.isHeaderComplete, !p.pointee.ipVouched,
+            !p.pointee.verifyIPChecksum(), settings.verifiesChecksums
+        {
+            port.pointee.rx_bad_ip_checksum &+= 1
+            return
+        }
+        switch p.pointee.kind {
+        case .tcp:
+            guard p.pointee.verified(settings.verifiesChecksums) else {
+                refuseChecksum(p, frame, port)
+                return
+            }
+            handleSegment(p, candidate: candidate, frame: frame)
+        case .fragment:
+            port.pointee.fragments_in &+= 1
+            handleFragment(p, frame, port)
+        case .badTCPOffset:
+            port.pointee.rx_bad_tcp_offset &+= 1
+            forwardAsIs(p, frame)
+        default:
+            port.pointee.non_tcp &+= 1
+            forwardAsIs(p, frame)
+        }
+    }
+
+    private func refuseChecksum(
+        _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>, _ port: UnsafeMutablePointer<mos_stats>
+    ) {
+        if p.pointee.ipVersion == 4, !p.pointee.ipVouched, !p.pointee.verifyIPChecksum() {
+            // §2, 3: not even forwarded.
+            port.pointee.rx_bad_ip_checksum &+= 1
+            return
+        }
+        port.pointee.rx_bad_tcp_checksum &+= 1
+        forwardAsIs(p, frame)
+    }
+
+    private func forwardAsIs(_ p: UnsafePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>) {
+        if settings.forwards { forwarder.forward(frame, p, self) }
+    }
+
+    // MARK: Fragments
+
+    /// The datagram that the fragment completes is handled like a packet; the
+    /// fragments themselves have been forwarded as they came.
+    private func handleFragment(
+        _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>, _ port: UnsafeMutablePointer<mos_stats>
+    ) {
+        forwardAsIs(p, frame)
+        let dropped = fragments.droppedFragments
+        let whole = fragments.add(p, now: now)
+        port.pointee.drop_fragment &+= fragments.droppedFragments &- dropped
+        guard let whole else { return }
+        port.pointee.fragments_reassembled &+= 1
+        // Its bytes are valid until the next fragment: what is still unread
+        // afterwards is copied by `materialize`.
+        let slot = packets + Context.burst
+        slot.initialize(
+            to: Packet(
+                frame: UnsafePointer(whole.bytes), length: UInt32(whole.length), wireLength: UInt32(whole.length),
+                timestamp: p.pointee.timestamp, vouched: 0, port: p.pointee.port, seed: seed))
+        guard slot.pointee.kind == .tcp else {
+            if slot.pointee.kind == .badTCPOffset { port.pointee.rx_bad_tcp_offset &+= 1 } else { port.pointee.non_tcp &+= 1 }
+            return
+        }
+        if settings.verifiesChecksums, !slot.pointee.verifyTCPChecksum() {
+            port.pointee.rx_bad_tcp_checksum &+= 1
+            return
+        }
+        handleSegment(slot, candidate: poolNil, frame: nil)
+        materializeAll()
+    }
+
+    // MARK: TCP
+
+    /// The flow that the packet belongs to, and which end sent it.
+    @inline(__always)
+    func find(_ p: UnsafePointer<Packet>, candidate: UInt32) -> (flow: UInt32, sender: Int)? {
+        if candidate != poolNil {
+            let sender = match(candidate, p)
+            if sender >= 0 { return (candidate, sender) }
+        }
+        return findSlowly(p)
+    }
+
+    private func findSlowly(_ p: UnsafePointer<Packet>) -> (flow: UInt32, sender: Int)? {
+        var probe = index.probe(hash: p.pointee.hash)
+        while let found = probe.next() {
+            let sender = match(found, p)
+            if sender >= 0 { return (found, sender) }
+        }
+        return nil
+    }
+
+    /// Which end of the flow sent the packet: 0, 1, or -1 for neither.
+    @inline(__always)
+    private func match(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
+        let f = flow(index)
+        guard f.pointee.flags.contains(.inUse) else { return -1 }
+        if !f.pointee.flags.contains(.ipv6) {
+            if p.pointee.ipVersion != 4 { return -1 }
+            if f.pointee.clientAddress == p.pointee.source, f.pointee.serverAddress == p.pointee.destination,
+                f.pointee.clientPort == p.pointee.sourcePort, f.pointee.serverPort == p.pointee.destinationPort
+            {
+                return 0
+            }
+            if f.pointee.serverAddress == p.pointee.source, f.pointee.clientAddress == p.pointee.destination,
+                f.pointee.serverPort == p.pointee.sourcePort, f.pointee.clientPort == p.pointee.destinationPort
+            {
+                return 1
+            }
+            return f.pointee.flags.contains(.translated) ? matchOuter(index, p) : -1
+        }
+        return match6(index, p)
+    }
+
+    private func match6(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
+        guard p.pointee.ipVersion == 6 else { return -1 }
+        let f = flow(index)
+        let e = extensions + Int(index)
+        let source = IPv6Address(p.pointee.frame + (Int(p.pointee.ipOffset) &+ 8))
+        let destination = IPv6Address(p.pointee.frame + (Int(p.pointee.ipOffset) &+ 24))
+        if e.pointee.clientAddress == source, e.pointee.serverAddress == destination,
+            f.pointee.clientPort == p.pointee.sourcePort, f.pointee.serverPort == p.pointee.destinationPort
+        {
+            return 0
+        }
+        if e.pointee.serverAddress == source, e.pointee.clientAddress == destination,
+            f.pointee.serverPort == p.pointee.sourcePort, f.pointee.clientPort == p.pointee.destinationPort
+        {
+            return 1
+        }
+        return f.pointee.flags.contains(.translated) ? matchOuter(index, p) : -1
+    }
+
+    /// Against the tuple that a handler gave the first SYN.
+    private func matchOuter(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
+        let e = extensions + Int(index)
+        let source = Self.address(p, 8, 12)
+        let destination = Self.address(p, 24, 16)
+        if e.pointee.outerServerAddress == source, e.pointee.outerClientAddress == destination,
+            e.pointee.outerServerPort == p.pointee.sourcePort, e.pointee.outerClientPort == p.pointee.destinationPort
+        {
+            return 1
+        }
+        if e.pointee.outerClientAddress == source, e.pointee.outerServerAddress == destination,
+            e.pointee.outerClientPort == p.pointee.sourcePort, e.pointee.outerServerPort == p.pointee.destinationPort
+        {
+            return 0
+        }
+        return -1
+    }
+
+    /// An address of the packet in the form of the extension's fields.
+    static func address(_ p: UnsafePointer<Packet>, _ offset6: Int, _ offset4: Int) -> IPv6Address {
+        let ip = p.pointee.frame + Int(p.pointee.ipOffset)
+        // In bounds: the parser has seen the whole header.
+        return p.pointee.ipVersion == 6 ? IPv6Address(ip + offset6) : IPv6Address(UInt64(ip.bigEndian32(offset4)), 0)
+    }
+
+    @inline(__always)
+    func handleSegment(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?) {
+        guard let (found, sender) = find(p, candidate: candidate) else {
+            handleStranger(p, frame)
+            return
+        }
+        if now &- flow(found).pointee.lastSeen >= settings.idleTimeout {
+            // It ended before this packet, whatever the wheel's grain.
+            end(found, .timeout)
+            handleStranger(p, frame)
+            return
+        }
+        advance(found, p, sender, frame)
+    }
+
+    /// A segment of a known flow: §2, steps 6 to 9.
+    @inline(__always)
+    func advance(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?) {
+        let f = flow(found)
+        let receiver = 1 &- sender
+        f.pointee.lastSeen = now
+        let counters = f.sent(sender)
+        counters.pointee.wireBytes &+= UInt64(p.pointee.wireLength)
+        counters.pointee.payloadBytes &+= UInt64(p.pointee.payloadLength)
+        f.packets(sender).pointee &+= 1
+        if sender == Sender.client {
+            f.pointee.flags.insert(.lastToServer)
+        } else {
+            f.pointee.flags.remove(.lastToServer)
+            f.pointee.serverInterface = p.pointee.port
+        }
+        if f.pointee.flags.contains(.passing) {
+            pass(found, p, sender, frame)
+            return
+        }
+
+        let tcp = TCPEmulation(f.connection, f.history, sender: sender)
+        if let verdict = tcp.judgeInOrder(p) {
+            // Both ends are established and the segment is the next one.
+            beginPacket(p, flow: found, sender: sender, offset: f.streamEnd(receiver))
+            _ = tcp.send(p, verdict)
+            if p.pointee.acknowledgement.follows(f.side(sender).pointee.rcvNxt) { fillGap(found, sender, p) }
+            if UInt32(f.pointee.sendMask) & BuiltInEvent.packetIn != 0 {
+                raise(f, BuiltInEvent.packetIn, .send, side: sender, sender: sender)
+            }
+            if !current.isDropped {
+                _ = tcp.receive(p, verdict)
+                if verdict.contains(.payload) { takeInOrder(found, receiver, p) }
+                if UInt32(f.pointee.receiveMask) & BuiltInEvent.packetIn != 0 {
+                    raise(f, BuiltInEvent.packetIn, .receive, side: receiver, sender: sender)
+                }
+            }
+            completePacket(found, p, frame)
+        } else {
+            advanceSlowly(found, p, tcp, sender, frame)
+        }
+    }
+
+    @inline(never)
+    private func advanceSlowly(
+        _ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ tcp: TCPEmulation, _ sender: Int,
+        _ frame: UnsafePointer<mos_io_frame>?
+    ) {
+        let f = flow(found)
+        let receiver = 1 &- sender
+        let verdict = tcp.judge(p)
+        if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
+
+        let offset = streamOffset(f, receiver, of: p)
+        beginPacket(p, flow: found, sender: sender, offset: offset)
+
+        if p.pointee.flags & TCPFlags.syn == 0, sender == Sender.client { settleSYNData(found, p) }
+
+        // The sender's end.
+        let starting = f.pointee.flags.contains(.starting)
+        let sentChange = tcp.send(p, verdict)
+        if verdict.contains(.acceptable), p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack,
+            p.pointee.acknowledgement.follows(f.side(sender).pointee.rcvNxt)
+        {
+            fillGap(found, sender, p)
+        }
+        if p.pointee.flags & TCPFlags.syn != 0 { handleSYNPayload(found, p, tcp, sender) }
+        raise(
+            f, BuiltInEvent.packetIn | (starting ? BuiltInEvent.connectionStart : 0)
+                | (sentChange ? BuiltInEvent.stateChange : 0), .send, side: sender, sender: sender)
+        if starting { f.pointee.flags.remove(.starting) }
+        if current.isDropped {
+            completePacket(found, p, frame)
+            return
+        }
+
+        // The receiver's end.
+        noteRetransmission(found, p, verdict, receiver, sender, offset)
+        if verdict.contains(.beyondWindow), p.pointee.payloadLength > 0 {
+            raiseError(f, side: receiver, sender: sender)
+        }
+        var changed = tcp.receive(p, verdict)
+        if p.pointee.flags & TCPFlags.syn != 0 {
+            if verdict.contains(.acceptable) { takeSYNPayload(found, p, verdict, receiver) }
+        } else if verdict.contains(.payload), !f.side(receiver).pointee.flags.contains(.finReceived) {
+            takePayload(found, receiver, sender, p, offset)
+        }
+        if verdict.contains(.timestamps) { tcp.rememberTimestamp(p) }
+        if verdict.contains(.acceptable), f.side(sender).pointee.flags.contains(.finSent) {
+            if takeFIN(found, tcp, sender) { changed = true }
+        }
+        if verdict.contains(.reset) { f.pointee.flags.insert(.wasReset) }
+        raise(
+            f, BuiltInEvent.packetIn | (starting ? BuiltInEvent.connectionStart : 0)
+                | (changed ? BuiltInEvent.stateChange : 0), .receive, side: receiver, sender: sender)
+        completePacket(found, p, frame)
+    }
+
+    /// Forwards, and ends the flow if both ends are through.
+    @inline(__always)
+    private func completePacket(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
+        let f = flow(found)
+        if current.isDropped {
+            (portStats + Int(p.pointee.port)).pointee.drop_app &+= 1
+        } else if settings.forwards {
+            if current.isModified {
+                if p.pointee.flags & (TCPFlags.syn | TCPFlags.ack) == TCPFlags.syn { noteTranslation(found, p) }
+                forwarder.forwardModified(self, p)
+            } else if let frame {
+                forwarder.forward(frame, p, self)
+            }
+        }
+        endPacket()
+        if f.pointee.connection.client.state.isFinished || f.pointee.connection.server.state.isFinished {
+            finish(found)
+        }
+    }
+
+    /// Both ends closed: the flow ends, at once or after TIME_WAIT.
+    @inline(never)
+    private func finish(_ found: UInt32) {
+        let f = flow(found)
+        let client = f.pointee.connection.client.state
+        let server = f.pointee.connection.server.state
+        guard client.isFinished, server.isFinished, f.pointee.flags.contains(.inUse) else { return }
+        if client == .timeWait || server == .timeWait, settings.timeWait > 0 {
+            if !f.pointee.flags.contains(.lingering) {
+                f.pointee.flags.insert(.lingering)
+                schedule(found, at: now &+ settings.timeWait)
+            }
+            return
+        }
+        end(found, f.pointee.flags.contains(.wasReset) ? .reset : .fin)
+    }
+
+    // MARK: Current packet
+
+    @inline(__always)
+    func beginPacket(_ p: UnsafePointer<Packet>, flow: UInt32, sender: Int, offset: UInt64) {
+        current.packet = p
+        current.flow = flow
+        current.sender = sender
+        current.streamOffset = offset
+        current.isDropped = false
+        current.isModified = false
+    }
+
+    @inline(__always)
+    func endPacket() {
+        current.packet = nil
+        current.flow = poolNil
+    }
+
+    /// Where the payload lies in the receiver's stream.
+    @inline(__always)
+    func streamOffset(_ f: FlowPointer, _ receiver: Int, of p: UnsafePointer<Packet>) -> UInt64 {
+        let side = f.side(receiver)
+        var next = side.pointee.rcvNxt
+        if side.pointee.flags.contains(.finReceived) { next &-= 1 }
+        var sequence = p.pointee.sequence
+        if p.pointee.flags & TCPFlags.syn != 0 { sequence &+= 1 }
+        if !side.pointee.state.knowsPeer { return 0 }
+        let distance = sequence.distance(after: next)
+        return f.streamEnd(receiver) &+ UInt64(bitPattern: Int64(distance))
+    }
+}
+
+extension TCPState {
+    /// Whether RCV.NXT means anything.
+    @inline(__always)
+    var knowsPeer: Bool { self != .listen && self != .synSent }
+}
+
+extension Packet {
+    @inline(__always)
+    var ipVouched: Bool { vouched & UInt8(MOS_IO_IP_CSUM_OK) != 0 }
+
+    @inline(__always)
+    var isHeaderComplete: Bool { ipVersion == 4 && kind != .truncated }
+
+    /// Whether the checksums are right, vouched for, impossible to tell
+    /// because the capture cut the packet, or not to be looked at.
+    @inline(__always)
+    func verified(_ wanted: Bool) -> Bool {
+        guard wanted else { return true }
+        if !ipVouched, !verifyIPChecksum() { return false }
+        if vouched & UInt8(MOS_IO_L4_CSUM_OK) != 0 || !isComplete { return true }
+        return verifyTCPChecksum()
+    }
+}

@@ -1,0 +1,418 @@
+// Payload: 02-monitor.md §4 (retransmission) and §6 (buffers, gaps, overruns).
+//
+// In-order payload of a burst is not copied: its segments are listed where
+// they lie in their frames, and what nobody has read by the end of the burst
+// (or is to be kept) is copied then. Whatever is not in order goes through
+// the side's StreamBuffer at once.
+
+import CMOS
+import CSys
+import MOSEvents
+import MOSStorage
+import MOSTCP
+import MOSWire
+
+extension Context {
+    /// Payload that begins where the receiver's stream ends, with nothing out
+    /// of order behind it: the road of nearly every segment.
+    @inline(__always)
+    func takeInOrder(_ found: UInt32, _ receiver: Int, _ p: UnsafePointer<Packet>) {
+        let f = flow(found)
+        let buffer = f.buffer(receiver)
+        let length = UInt32(p.pointee.payloadLength)
+        if !buffer.pointee.hasOutOfOrder, p.pointee.payloadCaptured == p.pointee.payloadLength,
+            segmentCount < Context.segmentRoom
+        {
+            if f.limit(receiver).pointee == 0 || buffer.pointee.mode == .rangesOnly {
+                _ = buffer.pointee.advanceWithoutStoring(length: length, pool: &memory)
+            } else {
+                append(f, receiver, p.pointee.frame + Int(p.pointee.payloadOffset), length)
+                f.pending(receiver).pointee &+= length
+                queueNewData(found, receiver)
+            }
+            let side = f.side(receiver)
+            side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
+            return
+        }
+        takePayload(found, receiver, 1 &- receiver, p, f.streamEnd(receiver))
+    }
+
+    @inline(__always)
+    private func append(_ f: FlowPointer, _ side: Int, _ bytes: UnsafePointer<UInt8>, _ length: UInt32) {
+        let at = UInt8(truncatingIfNeeded: segmentCount)
+        segments[segmentCount] = BurstSegment(bytes: bytes, length: length, next: noSegment)
+        segmentCount &+= 1
+        let list = f.segments(side)
+        if f.pending(side).pointee == 0 {
+            list.pointee = (head: at, tail: at)
+        } else {
+            segments[Int(list.pointee.tail)].next = at
+            list.pointee.tail = at
+        }
+    }
+
+    /// Payload that is new, old, ahead, or all of these.
+    @inline(never)
+    func takePayload(_ found: UInt32, _ receiver: Int, _ sender: Int, _ p: UnsafePointer<Packet>, _ offset: UInt64) {
+        let captured = UInt32(p.pointee.payloadCaptured)
+        guard captured > 0 else { return }
+        // In bounds: the parser counted the captured payload.
+        store(found, receiver, sender, offset, p.pointee.frame + Int(p.pointee.payloadOffset), captured)
+    }
+
+    private func store(
+        _ found: UInt32, _ receiver: Int, _ sender: Int, _ offset: UInt64, _ bytes: UnsafePointer<UInt8>, _ length: UInt32
+    ) {
+        let f = flow(found)
+        let buffer = f.buffer(receiver)
+        materialize(f, receiver)
+        // Before the stream's first byte there is none.
+        if Int64(bitPattern: offset) < 0 {
+            let cut = UInt64(bitPattern: -Int64(bitPattern: offset))
+            guard cut < UInt64(length) else { return }
+            store(found, receiver, sender, 0, bytes + Int(cut), length &- UInt32(cut))
+            return
+        }
+        let before = buffer.pointee.inOrderEnd
+        if offset > before { irregularities(found, sender).pointee.outOfOrderPackets &+= 1 }
+        let lastWins = f.pointee.flags.contains(.lastWins(receiver))
+        var result = buffer.pointee.insert(
+            offset: offset, bytes: bytes, length: length, lastWins: lastWins, pool: &memory,
+            outOfOrderLimit: UInt64(settings.rmemMax))
+        if result.refused > 0 {
+            // Room is made where nobody reads; a handler may read, too.
+            stats.pointee.drop_no_memory &+= 1
+            let handledEnd = buffer.pointee.inOrderEnd
+            raiseError(f, side: receiver, sender: sender)
+            overrun(found, receiver, keep: 0)
+            result = buffer.pointee.insert(
+                offset: offset, bytes: bytes, length: length, lastWins: lastWins, pool: &memory,
+                outOfOrderLimit: UInt64(settings.rmemMax))
+            if result.refused > 0, offset <= buffer.pointee.inOrderEnd {
+                // In order and still no room: the stream goes on without it.
+                let missing = offset &+ UInt64(length) &- buffer.pointee.inOrderEnd
+                if Int64(bitPattern: missing) > 0 {
+                    noteOverrun(missing)
+                    _ = buffer.pointee.advanceWithoutStoring(length: UInt32(truncatingIfNeeded: missing), pool: &memory)
+                }
+            }
+            _ = handledEnd
+        }
+        advanceReceiver(found, receiver, from: before)
+    }
+
+    /// RCV.NXT follows the buffer; `NEW_DATA` is due if it moved.
+    private func advanceReceiver(_ found: UInt32, _ receiver: Int, from before: UInt64) {
+        let f = flow(found)
+        let gained = f.buffer(receiver).pointee.inOrderEnd &- before
+        guard gained > 0 else { return }
+        let side = f.side(receiver)
+        side.pointee.rcvNxt = side.pointee.rcvNxt &+ UInt32(truncatingIfNeeded: gained)
+        if f.buffer(receiver).pointee.mode == .rangesOnly {
+            trimRanges(f, receiver)
+            return
+        }
+        if f.limit(receiver).pointee > 0 { queueNewData(found, receiver) }
+        if f.buffer(receiver).pointee.inOrderEnd &- f.buffer(receiver).pointee.heldStart > UInt64(settings.rmemMax) {
+            // Inside one burst or behind one hole: the limit is rmem_max.
+            raiseError(f, side: receiver, sender: 1 &- receiver)
+            overrun(found, receiver, keep: UInt64(settings.rmemMax))
+        }
+    }
+
+    /// Without payload nothing is read: ranges are kept as far back as payload
+    /// would be.
+    private func trimRanges(_ f: FlowPointer, _ side: Int) {
+        let end = f.buffer(side).pointee.inOrderEnd
+        let limit = UInt64(f.limit(side).pointee)
+        f.buffer(side).pointee.trim(below: end > limit ? end &- limit : 0, pool: &memory)
+    }
+
+    @inline(__always)
+    private func queueNewData(_ found: UInt32, _ side: Int) {
+        let f = flow(found)
+        if f.pointee.flags.contains(.queued(side)) { return }
+        if newDataCount == Context.newDataRoom { return }
+        f.pointee.flags.insert(.queued(side))
+        newData[newDataCount] = UInt64(found) << 1 | UInt64(side)
+        newDataCount &+= 1
+    }
+
+    // MARK: FIN
+
+    /// Lets the sender's FIN take effect if all before it is there. Returns
+    /// whether the receiver's state changed.
+    @discardableResult
+    func takeFIN(_ found: UInt32, _ tcp: TCPEmulation, _ sender: Int) -> Bool {
+        tcp.receiveFIN()
+    }
+
+    // MARK: Retransmission
+
+    /// Raises `MOS_ON_REXMIT` before the payload is merged.
+    func noteRetransmission(
+        _ found: UInt32, _ p: UnsafePointer<Packet>, _ verdict: Verdict, _ receiver: Int, _ sender: Int, _ offset: UInt64
+    ) {
+        let f = flow(found)
+        let length = UInt32(p.pointee.payloadLength)
+        var repeated = !verdict.isDisjoint(with: [.repeatedSYN, .repeatedFIN])
+        var bytes: UInt64 = 0
+        if length > 0, p.pointee.flags & TCPFlags.syn == 0, f.side(receiver).pointee.state.knowsPeer {
+            bytes = receivedBytes(f, receiver, offset, length)
+            if bytes > 0 { repeated = true }
+        }
+        guard repeated else { return }
+        stats.pointee.retransmissions &+= 1
+        let odd = irregularities(found, sender)
+        odd.pointee.retransmittedPackets &+= 1
+        odd.pointee.retransmittedBytes &+= bytes
+        raise(f, BuiltInEvent.retransmission, .receive, side: receiver, sender: sender)
+    }
+
+    /// How many of the bytes the receiver has had before, at least 1 if any.
+    private func receivedBytes(_ f: FlowPointer, _ receiver: Int, _ offset: UInt64, _ length: UInt32) -> UInt64 {
+        var start = offset
+        var length = UInt64(length)
+        if Int64(bitPattern: start) < 0 {
+            // Before the first byte: a keep-alive's garbage byte, say.
+            let cut = UInt64(bitPattern: -Int64(bitPattern: start))
+            guard cut < length else { return 0 }
+            start = 0
+            length -= cut
+        }
+        let end = f.streamEnd(receiver)
+        let buffer = f.buffer(receiver)
+        let stored = buffer.pointee.inOrderEnd
+        var count: UInt64 = 0
+        if start < end {
+            // What waits in frames was received without a gap.
+            let low = max(start, stored)
+            let high = min(start &+ length, end)
+            if low < high { count = high &- low }
+            if start < stored {
+                let part = min(length, stored &- start)
+                if buffer.pointee.hasReceived(anyOf: start, length: UInt32(part)) { count &+= part }
+            }
+        }
+        if start &+ length > end, buffer.pointee.hasOutOfOrder {
+            let low = max(start, end)
+            let part = start &+ length &- low
+            if buffer.pointee.hasReceived(anyOf: low, length: UInt32(part)) { count &+= part }
+        }
+        return count
+    }
+
+    // MARK: Payload of a SYN
+
+    /// RFC 7413: data in a SYN counts when the SYN/ACK covers it. Until then
+    /// it is kept beside.
+    func takeSYNPayload(_ found: UInt32, _ p: UnsafePointer<Packet>, _ verdict: Verdict, _ receiver: Int) {
+        guard p.pointee.payloadCaptured > 0, verdict.contains(.synchronize) else { return }
+        if p.pointee.flags & TCPFlags.ack != 0 {
+            takePayload(found, receiver, 1 &- receiver, p, 0)
+            return
+        }
+        let length = Int(p.pointee.payloadCaptured)
+        let beside = extend(found)
+        guard beside.pointee.synData == 0, let copy = memory.allocate(length) else { return }
+        memcpy(copy, p.pointee.frame + Int(p.pointee.payloadOffset), length)
+        beside.pointee.synData = memory.handle(of: copy)
+        beside.pointee.synDataLength = UInt32(length)
+    }
+
+    /// The server's SYN/ACK tells whether it took the data of the SYN.
+    func handleSYNPayload(_ found: UInt32, _ p: UnsafePointer<Packet>, _ tcp: TCPEmulation, _ sender: Int) {
+        let f = flow(found)
+        guard sender == Sender.server, p.pointee.flags & TCPFlags.ack != 0, f.pointee.flags.contains(.extended),
+            extensions[Int(found)].synData != 0
+        else { return }
+        resolveSYNData(found, accepted: p.pointee.acknowledgement &- f.pointee.history.clientISS &- 1)
+    }
+
+    private func resolveSYNData(_ found: UInt32, accepted: UInt32) {
+        let f = flow(found)
+        let beside = extensions + Int(found)
+        let length = beside.pointee.synDataLength
+        let handle = beside.pointee.synData
+        guard handle != 0 else { return }
+        beside.pointee.synData = 0
+        let bytes = memory.pointer(handle)
+        let taken = min(accepted, length)
+        if taken > 0, f.pointee.connection.server.state.knowsPeer {
+            store(found, Sender.server, Sender.client, 0, bytes.assumingMemoryBound(to: UInt8.self), taken)
+        } else {
+            // The client sends it again (RFC 7413 §4.1.3).
+            f.pointee.connection.client.sndNxt = f.pointee.history.clientISS &+ 1
+        }
+        memory.free(bytes, Int(length))
+    }
+
+    /// The SYN/ACK was missed: the client's next number tells.
+    func settleSYNData(_ found: UInt32, _ p: UnsafePointer<Packet>) {
+        let f = flow(found)
+        guard f.pointee.flags.contains(.extended), extensions[Int(found)].synData != 0 else { return }
+        resolveSYNData(found, accepted: p.pointee.sequence &- f.pointee.history.clientISS &- 1)
+    }
+
+    // MARK: Gaps
+
+    /// The end that sent this packet acknowledges bytes that were never seen
+    /// on their way to it.
+    @inline(never)
+    func fillGap(_ found: UInt32, _ side: Int, _ p: UnsafePointer<Packet>) {
+        let f = flow(found)
+        let end = f.side(side)
+        let other = f.side(1 &- side)
+        guard end.pointee.state.knowsPeer, !end.pointee.flags.contains(.finReceived) else { return }
+        var target = p.pointee.acknowledgement
+        // Not beyond what its peer was seen to send, unless nothing of the
+        // peer is captured.
+        if target.follows(other.pointee.sndNxt) { target = other.pointee.sndNxt }
+        let finAcked = other.pointee.flags.contains(.finSent)
+            && target.follows(f.pointee.history.fin(1 &- side))
+        if finAcked { target = f.pointee.history.fin(1 &- side) }
+        let distance = target.distance(after: end.pointee.rcvNxt)
+        if distance > 0 {
+            materialize(f, side)
+            let buffer = f.buffer(side)
+            let before = buffer.pointee.inOrderEnd
+            let skipped = buffer.pointee.skip(to: before &+ UInt64(UInt32(distance)), pool: &memory)
+            if skipped.discarded > 0 { noteOverrun(skipped.discarded) }
+            if skipped.missing > 0 {
+                let odd = irregularities(found, 1 &- side)
+                odd.pointee.gaps &+= 1
+                odd.pointee.gapBytes &+= skipped.missing
+                stats.pointee.gaps &+= 1
+                stats.pointee.gap_bytes &+= skipped.missing
+            }
+            let gained = buffer.pointee.inOrderEnd &- before
+            end.pointee.rcvNxt = end.pointee.rcvNxt &+ UInt32(truncatingIfNeeded: gained)
+            raiseError(f, side: side, sender: side)
+            if buffer.pointee.mode == .rangesOnly {
+                trimRanges(f, side)
+            } else if f.limit(side).pointee > 0 {
+                queueNewData(found, side)
+            }
+        }
+        if finAcked || other.pointee.flags.contains(.finSent) {
+            let towards = TCPEmulation(f.connection, f.history, sender: 1 &- side)
+            if towards.receiveFIN() {
+                raise(f, BuiltInEvent.stateChange, .receive, side: side, sender: side)
+            }
+        }
+    }
+
+    // MARK: From frames to memory
+
+    /// Copies what waits in frames into the buffer.
+    @inline(__always)
+    func materialize(_ f: FlowPointer, _ side: Int) {
+        if f.pending(side).pointee > 0 { materializeSlowly(f, side, skip: 0) }
+    }
+
+    /// … all but the first `skip` bytes, which are gone afterwards.
+    @inline(never)
+    private func materializeSlowly(_ f: FlowPointer, _ side: Int, skip: UInt64) {
+        let buffer = f.buffer(side)
+        var left = skip
+        if skip > 0 { _ = buffer.pointee.advanceWithoutStoring(length: UInt32(skip), pool: &memory) }
+        var at = f.segments(side).pointee.head
+        while at != noSegment {
+            let segment = segments[Int(at)]
+            at = segment.next
+            var bytes = segment.bytes
+            var length = segment.length
+            if left > 0 {
+                let cut = min(left, UInt64(length))
+                left &-= cut
+                bytes += Int(cut)
+                length &-= UInt32(cut)
+                if length == 0 { continue }
+            }
+            let offset = buffer.pointee.inOrderEnd
+            let result = buffer.pointee.insert(
+                offset: offset, bytes: bytes, length: length, lastWins: false, pool: &memory, outOfOrderLimit: 0)
+            if result.refused > 0 {
+                // No memory: these bytes are lost to readers, and counted.
+                let missing = offset &+ UInt64(length) &- buffer.pointee.inOrderEnd
+                noteOverrun(missing)
+                stats.pointee.drop_no_memory &+= 1
+                _ = buffer.pointee.advanceWithoutStoring(length: UInt32(missing), pool: &memory)
+            }
+        }
+        f.pending(side).pointee = 0
+    }
+
+    /// Before frames go away in the middle of a burst.
+    func materializeAll() {
+        for at in 0..<newDataCount where newData[at] != .max {
+            materialize(flow(UInt32(newData[at] >> 1)), Int(newData[at] & 1))
+        }
+    }
+
+    // MARK: The end of a burst
+
+    /// What is kept of a side's stream once its `NEW_DATA` was delivered.
+    func settle(_ found: UInt32, _ side: Int) {
+        let f = flow(found)
+        let buffer = f.buffer(side)
+        let limit = UInt64(f.limit(side).pointee)
+        let end = f.streamEnd(side)
+        let unreadFrom = lowestPosition(f, side)
+        if end &- unreadFrom > limit, limit > 0 {
+            // An overrun: a handler can read, or enlarge the buffer.
+            raiseError(f, side: side, sender: 1 &- side)
+            guard f.pointee.flags.contains(.inUse) else { return }
+        }
+        let kept = UInt64(f.limit(side).pointee)
+        let position = lowestPosition(f, side)
+        var from = f.pointee.flags.contains(.keepsHistory) ? 0 : position
+        if end > kept { from = max(from, end &- kept) }
+        if from > position { noteOverrun(from &- position) }
+        let stored = buffer.pointee.inOrderEnd
+        if f.pending(side).pointee > 0 {
+            if from > stored {
+                materializeSlowly(f, side, skip: min(from &- stored, UInt64(f.pending(side).pointee)))
+            } else {
+                materializeSlowly(f, side, skip: 0)
+            }
+        }
+        buffer.pointee.trim(below: from, pool: &memory)
+        noteMemory()
+    }
+
+    /// Forgets all but the last `keep` in-order bytes.
+    func overrun(_ found: UInt32, _ side: Int, keep: UInt64) {
+        let f = flow(found)
+        let buffer = f.buffer(side)
+        let end = buffer.pointee.inOrderEnd
+        let from = end > keep ? end &- keep : 0
+        let position = lowestPosition(f, side)
+        if from > position { noteOverrun(from &- position) }
+        buffer.pointee.trim(below: from, pool: &memory)
+    }
+
+    private func noteOverrun(_ bytes: UInt64) {
+        stats.pointee.overruns &+= 1
+        stats.pointee.overrun_bytes &+= bytes
+    }
+
+    @inline(__always)
+    func noteMemory() {
+        stats.pointee.memory_now = UInt64(memory.bytesInUse)
+    }
+
+    /// The lowest read position of the sockets that still read this side.
+    func lowestPosition(_ f: FlowPointer, _ side: Int) -> UInt64 {
+        var lowest = f.streamEnd(side)
+        var at = f.pointee.firstSocket
+        while at != poolNil {
+            let s = socket(at)
+            if !s.pointee.flags.contains(.stopped(side)), s.bufferLimit(side) > 0 {
+                lowest = min(lowest, s.position(side))
+            }
+            at = s.pointee.next
+        }
+        return lowest
+    }
+}

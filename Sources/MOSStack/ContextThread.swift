@@ -1,0 +1,123 @@
+// Who may work on a context, and when.
+//
+// The stack thread holds the lock while it works. Another thread that wants in
+// raises `waiters` and takes the lock; the stack thread gives way between
+// bursts only when somebody waits, so a busy context touches no lock. While it
+// sleeps it holds nothing.
+
+import CSys
+import Synchronization
+
+final class ContextThread {
+    /// When the next timer or timeout is due, ns of the stack's clock.
+    var nextDeadline: UInt64 = .max
+    /// The clock is that of the packets.
+    let virtualClock: Bool
+
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let waiters = Atomic<Int>(0)
+    /// `mtcp_app_join` or the like was called, or 200 ms went by (§8).
+    let started = Atomic<Bool>(false)
+    let stopRequested = Atomic<Bool>(false)
+    let done = Atomic<Bool>(false)
+    /// Monotonic ns of the last call that set something up.
+    let lastSetup = Atomic<UInt64>(0)
+    /// Wakes the stack thread.
+    let wakeDescriptor: Int32
+    /// Readable for ever once the context is done.
+    let doneDescriptor: Int32
+    var thread = pthread_t()
+    var isRunning = false
+
+    init?(virtualClock: Bool) {
+        self.virtualClock = virtualClock
+        wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        doneDescriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        pthread_mutex_init(mutex, nil)
+        if wakeDescriptor < 0 || doneDescriptor < 0 { return nil }
+    }
+
+    func destroy() {
+        close(wakeDescriptor)
+        close(doneDescriptor)
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    // MARK: The lock
+
+    func lock() {
+        csys_add_lock_depth(1)
+        waiters.add(1, ordering: .sequentiallyConsistent)
+        pthread_mutex_lock(mutex)
+        waiters.subtract(1, ordering: .sequentiallyConsistent)
+    }
+
+    func unlock() {
+        pthread_mutex_unlock(mutex)
+        csys_add_lock_depth(-1)
+    }
+
+    /// Of the stack thread, between bursts: lets those in who wait.
+    @inline(__always)
+    func giveWay() {
+        if waiters.load(ordering: .relaxed) > 0 { giveWaySlowly() }
+    }
+
+    @inline(never)
+    private func giveWaySlowly() {
+        while waiters.load(ordering: .sequentiallyConsistent) > 0 {
+            pthread_mutex_unlock(mutex)
+            sched_yield()
+            pthread_mutex_lock(mutex)
+        }
+    }
+
+    func lockForStack() { pthread_mutex_lock(mutex) }
+    func unlockForStack() { pthread_mutex_unlock(mutex) }
+
+    // MARK: Signals between threads (all async-signal-safe)
+
+    func wake() { Self.ring(wakeDescriptor) }
+
+    func requestStop() {
+        stopRequested.store(true, ordering: .releasing)
+        wake()
+    }
+
+    func markDone() {
+        done.store(true, ordering: .releasing)
+        Self.ring(doneDescriptor)
+    }
+
+    private static func ring(_ descriptor: Int32) {
+        var one: UInt64 = 1
+        _ = write(descriptor, &one, 8)
+    }
+
+    func drainWake() {
+        var count: UInt64 = 0
+        _ = read(wakeDescriptor, &count, 8)
+    }
+
+    /// Waits until the context is done; false when a signal came first.
+    func waitUntilDone() -> Bool {
+        while !done.load(ordering: .acquiring) {
+            var poller = pollfd(fd: doneDescriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&poller, 1, -1) < 0, csys_errno() == EINTR { return false }
+        }
+        return true
+    }
+}
+
+/// Nanoseconds of the system's clocks.
+enum SystemClock {
+    static func wall() -> UInt64 { read(CLOCK_REALTIME) }
+    static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
+
+    private static func read(_ id: clockid_t) -> UInt64 {
+        var time = timespec()
+        clock_gettime(id, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}

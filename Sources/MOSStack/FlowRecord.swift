@@ -1,0 +1,238 @@
+// One TCP connection. The first 160 bytes are what every packet touches; the
+// rest is reached when there is payload, an event or an end.
+//
+//     0  identity, time, masks, pending work
+//    56  both ends (TCPConnection)
+//   120  counters of both directions
+//   160  numbers that few packets need, limits, the time of the first packet
+//   192  receive buffer of the client, of the server
+
+import MOSStorage
+import MOSTCP
+import MOSWire
+
+/// Marks "no burst segment".
+let noSegment: UInt8 = .max
+
+struct FlowFlags: OptionSet {
+    let rawValue: UInt16
+
+    /// The record is a flow.
+    static let inUse = FlowFlags(rawValue: 1 << 0)
+    static let ipv6 = FlowFlags(rawValue: 1 << 1)
+    /// The first SYN is being handled: `CONN_START` is due.
+    static let starting = FlowFlags(rawValue: 1 << 2)
+    /// All monitoring was stopped: packets pass without events.
+    static let passing = FlowFlags(rawValue: 1 << 3)
+    /// Known under a second tuple, which a handler gave its first SYN.
+    static let translated = FlowFlags(rawValue: 1 << 4)
+    /// `NEW_DATA` of the client's buffer waits for the end of the burst …
+    static let clientQueued = FlowFlags(rawValue: 1 << 5)
+    /// … of the server's.
+    static let serverQueued = FlowFlags(rawValue: 1 << 6)
+    /// A handler stopped monitoring: the sockets are looked over afterwards.
+    static let stopsPending = FlowFlags(rawValue: 1 << 7)
+    /// `CONN_END` is being delivered.
+    static let ending = FlowFlags(rawValue: 1 << 8)
+    /// The last packet went to the server.
+    static let lastToServer = FlowFlags(rawValue: 1 << 9)
+    /// A RST ended it.
+    static let wasReset = FlowFlags(rawValue: 1 << 10)
+    /// Bytes that were read already are kept for `mtcp_ppeek`.
+    static let keepsHistory = FlowFlags(rawValue: 1 << 11)
+    /// The later of two copies of a byte wins, by buffer.
+    static let clientLastWins = FlowFlags(rawValue: 1 << 12)
+    static let serverLastWins = FlowFlags(rawValue: 1 << 13)
+    /// In TIME_WAIT for `tcp_tw_interval`.
+    static let lingering = FlowFlags(rawValue: 1 << 14)
+    /// The extension is in use.
+    static let extended = FlowFlags(rawValue: 1 << 15)
+
+    @inline(__always)
+    static func queued(_ side: Int) -> FlowFlags { side == 0 ? .clientQueued : .serverQueued }
+    @inline(__always)
+    static func lastWins(_ side: Int) -> FlowFlags { side == 0 ? .clientLastWins : .serverLastWins }
+}
+
+/// What one end sent.
+struct FlowCounters {
+    var wireBytes: UInt64 = 0
+    var payloadBytes: UInt64 = 0
+}
+
+/// Counters that only irregular packets touch.
+struct FlowIrregularities {
+    var retransmittedBytes: UInt64 = 0
+    var gapBytes: UInt64 = 0
+    var retransmittedPackets: UInt32 = 0
+    var outOfOrderPackets: UInt32 = 0
+    var gaps: UInt32 = 0
+}
+
+struct FlowRecord {
+    // MARK: Every packet
+
+    /// IPv4 in host order; those of IPv6 are in the flow's extension.
+    var clientAddress: UInt32
+    var serverAddress: UInt32
+    var clientPort: UInt16
+    var serverPort: UInt16
+    var hash: UInt32
+    /// Time of the last packet of either direction, ns.
+    var lastSeen: UInt64
+    var flags: FlowFlags
+    /// Built-in events with a handler on any socket, by hook.
+    var nullMask: UInt16
+    var sendMask: UInt16
+    var receiveMask: UInt16
+    /// First active socket, in the order of the chain; `poolNil`: none.
+    var firstSocket: UInt32
+    var lastSocket: UInt32
+    /// Payload of this burst that waits in its frames, by buffer: a list in
+    /// the burst's segments, and its length in bytes.
+    var clientSegments: (head: UInt8, tail: UInt8)
+    var serverSegments: (head: UInt8, tail: UInt8)
+    var clientPending: UInt32
+    var serverPending: UInt32
+    var endReason: UInt8
+    /// The interfaces on which each end's packets come in; -1: none yet.
+    var clientInterface: Int8
+    var serverInterface: Int8
+    var reserved: UInt8
+
+    var connection: TCPConnection
+    var clientSent: FlowCounters
+    var serverSent: FlowCounters
+    var clientPackets: UInt32
+    var serverPackets: UInt32
+
+    // MARK: Now and then
+
+    var history: TCPHistory
+    /// In-order bytes kept between bursts; 0: the buffer is off.
+    var clientLimit: UInt32
+    var serverLimit: UInt32
+    /// Time of the first packet, ns.
+    var started: UInt64
+    var clientBuffer: StreamBuffer
+    var serverBuffer: StreamBuffer
+}
+
+/// What only some flows have: kept beside, under the same index, and touched
+/// by those only.
+struct FlowExtension {
+    /// By the end that sent.
+    var clientOdd: FlowIrregularities
+    var serverOdd: FlowIrregularities
+    /// The tuple of an IPv6 flow.
+    var clientAddress: IPv6Address
+    var serverAddress: IPv6Address
+    /// The tuple behind a translation, as the server's side has it.
+    var outerClientAddress: IPv6Address
+    var outerServerAddress: IPv6Address
+    var outerClientPort: UInt16
+    var outerServerPort: UInt16
+    var outerHash: UInt32
+    /// A SYN on this flow's addresses that may start the next connection: its
+    /// frame, kept until the server has answered it. 0: none.
+    var nextSYN: UInt32
+    var nextSYNSequence: UInt32
+    var nextSYNLength: UInt32
+    var nextSYNPort: Int32
+    /// The payload of the SYN, until the server has acknowledged it.
+    var synData: UInt32
+    var synDataLength: UInt32
+}
+
+/// 16 bytes as they lie in the packet. An IPv4 address of a translation is
+/// in `low`.
+struct IPv6Address: Equatable {
+    var low: UInt64
+    var high: UInt64
+
+    init(_ low: UInt64, _ high: UInt64) {
+        self.low = low
+        self.high = high
+    }
+
+    @inline(__always)
+    init(_ bytes: UnsafePointer<UInt8>) {
+        // In bounds: an address has 16 bytes.
+        low = bytes.native64(0)
+        high = bytes.native64(8)
+    }
+}
+
+typealias FlowPointer = UnsafeMutablePointer<FlowRecord>
+
+// The halves are neighbours of the same type, so the second is reached from
+// the first; `FlowRecordTests` checks the offsets.
+extension FlowPointer {
+    @inline(__always)
+    private func field<T>(_ offset: Int, _ type: T.Type, _ side: Int) -> UnsafeMutablePointer<T> {
+        (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: T.self) + side
+    }
+
+    /// The receive buffer of a side: it holds what the other end sent.
+    @inline(__always)
+    func buffer(_ side: Int) -> UnsafeMutablePointer<StreamBuffer> {
+        field(FlowLayout.buffers, StreamBuffer.self, side)
+    }
+
+    @inline(__always)
+    func sent(_ side: Int) -> UnsafeMutablePointer<FlowCounters> {
+        field(FlowLayout.counters, FlowCounters.self, side)
+    }
+
+    @inline(__always)
+    func packets(_ side: Int) -> UnsafeMutablePointer<UInt32> {
+        field(FlowLayout.packets, UInt32.self, side)
+    }
+
+    @inline(__always)
+    func side(_ side: Int) -> UnsafeMutablePointer<TCPSide> {
+        field(FlowLayout.connection, TCPSide.self, side)
+    }
+
+    @inline(__always)
+    func pending(_ side: Int) -> UnsafeMutablePointer<UInt32> {
+        field(FlowLayout.pending, UInt32.self, side)
+    }
+
+    @inline(__always)
+    func segments(_ side: Int) -> UnsafeMutablePointer<(head: UInt8, tail: UInt8)> {
+        field(FlowLayout.segments, (head: UInt8, tail: UInt8).self, side)
+    }
+
+    @inline(__always)
+    func limit(_ side: Int) -> UnsafeMutablePointer<UInt32> {
+        field(FlowLayout.limits, UInt32.self, side)
+    }
+
+    @inline(__always)
+    var connection: UnsafeMutablePointer<TCPConnection> {
+        (UnsafeMutableRawPointer(self) + FlowLayout.connection).assumingMemoryBound(to: TCPConnection.self)
+    }
+
+    @inline(__always)
+    var history: UnsafeMutablePointer<TCPHistory> {
+        (UnsafeMutableRawPointer(self) + FlowLayout.history).assumingMemoryBound(to: TCPHistory.self)
+    }
+
+    /// Where the in-order stream of a side ends, with what waits in frames.
+    @inline(__always)
+    func streamEnd(_ side: Int) -> UInt64 {
+        buffer(side).pointee.inOrderEnd &+ UInt64(pending(side).pointee)
+    }
+}
+
+enum FlowLayout {
+    static let segments = 40
+    static let pending = 44
+    static let connection = 56
+    static let counters = 120
+    static let packets = 152
+    static let history = 160
+    static let limits = 176
+    static let buffers = 192
+}

@@ -1,0 +1,105 @@
+import CMOS
+import MOSEvents
+import MOSPacketIO
+import MOSStorage
+
+/// `enum socket_type` of mtcp_api.h.
+enum SocketKind: UInt8 {
+    case unused = 0
+    case monitorStream = 3
+    case monitorActive = 6
+    case monitorRaw = 7
+}
+
+/// Which families a listener or raw socket sees.
+struct Families: OptionSet {
+    let rawValue: UInt8
+    static let ipv4 = Families(rawValue: 1)
+    static let ipv6 = Families(rawValue: 2)
+}
+
+struct SocketFlags: OptionSet {
+    let rawValue: UInt8
+    /// No further handler for the client's side …
+    static let clientStopped = SocketFlags(rawValue: 1 << 0)
+    /// … for the server's.
+    static let serverStopped = SocketFlags(rawValue: 1 << 1)
+    /// `mtcp_close` was called; the id is freed when nothing uses it.
+    static let closed = SocketFlags(rawValue: 1 << 2)
+    /// `MOS_HISTORY`.
+    static let keepsHistory = SocketFlags(rawValue: 1 << 3)
+    /// The flow reached its end: the id goes when the handlers have run.
+    static let ended = SocketFlags(rawValue: 1 << 4)
+    /// `MOS_FRAG_CLIBUF` / `MOS_FRAG_SVRBUF` 0: ranges without payload.
+    static let clientRangesOnly = SocketFlags(rawValue: 1 << 5)
+    static let serverRangesOnly = SocketFlags(rawValue: 1 << 6)
+
+    static let bothStopped: SocketFlags = [.clientStopped, .serverStopped]
+
+    @inline(__always)
+    static func stopped(_ side: Int) -> SocketFlags { side == 0 ? .clientStopped : .serverStopped }
+    @inline(__always)
+    static func rangesOnly(_ side: Int) -> SocketFlags { side == 0 ? .clientRangesOnly : .serverRangesOnly }
+}
+
+/// A socket of any kind; its index in the pool is its id.
+struct SocketRecord {
+    var kind: SocketKind
+    var flags: SocketFlags
+    var families: Families
+    /// `MOS_CLIOVERLAP` / `MOS_SVROVERLAP`, by buffer.
+    var overlap: (UInt8, UInt8)
+    /// Active: its flow. Listener, raw: its place in the context's chain.
+    var flow: UInt32
+    /// Active: its listener.
+    var listener: UInt32
+    /// Active: its neighbours in the flow's chain.
+    var next: UInt32
+    var previous: UInt32
+    var nullSet: EventSet
+    var sendSet: EventSet
+    var receiveSet: EventSet
+    var uctx: UnsafeMutableRawPointer?
+    /// Active: read positions. Listener: unused.
+    var read: (UInt64, UInt64)
+    /// `MOS_CLIBUF` / `MOS_SVRBUF`: bytes kept; 0: off.
+    var limit: (UInt32, UInt32)
+}
+
+typealias SocketPointer = UnsafeMutablePointer<SocketRecord>
+
+extension SocketPointer {
+    /// The event set of a hook.
+    @inline(__always)
+    func set(_ hook: Hook) -> EventSet {
+        switch hook {
+        case .null: return pointee.nullSet
+        case .send: return pointee.sendSet
+        case .receive: return pointee.receiveSet
+        }
+    }
+
+    @inline(__always)
+    func setSet(_ hook: Hook, _ set: EventSet) {
+        switch hook {
+        case .null: pointee.nullSet = set
+        case .send: pointee.sendSet = set
+        case .receive: pointee.receiveSet = set
+        }
+    }
+
+    @inline(__always)
+    func position(_ side: Int) -> UInt64 { side == 0 ? pointee.read.0 : pointee.read.1 }
+
+    @inline(__always)
+    func setPosition(_ side: Int, _ offset: UInt64) {
+        if side == 0 { pointee.read.0 = offset } else { pointee.read.1 = offset }
+    }
+
+    @inline(__always)
+    func bufferLimit(_ side: Int) -> UInt32 { side == 0 ? pointee.limit.0 : pointee.limit.1 }
+
+    func setBufferLimit(_ side: Int, _ bytes: UInt32) {
+        if side == 0 { pointee.limit.0 = bytes } else { pointee.limit.1 = bytes }
+    }
+}

@@ -1,0 +1,466 @@
+// The connection as both of its ends have it. Read first: RFC 9293 §3.10.7
+// (segment arrives), RFC 7323 §5 (PAWS), RFC 5961 (blind attacks).
+//
+// Where the RFCs leave room, the receiving end is taken to be a current Linux
+// kernel, because that is what most receiving ends are: docs/evasion.md lists
+// each such place with the kernel's answer.
+
+import MOSWire
+
+/// Which end a packet comes from.
+public enum Sender {
+    public static let client = 0
+    public static let server = 1
+}
+
+/// Both ends of one connection. Lives inside a flow record.
+public struct TCPConnection {
+    public var client = TCPSide()
+    public var server = TCPSide()
+
+    public init() {}
+}
+
+/// The two numbers of each end that few packets need, kept apart so that the
+/// part that every packet touches stays small.
+public struct TCPHistory {
+    public var clientISS: SequenceNumber = 0
+    public var serverISS: SequenceNumber = 0
+    public var clientFIN: SequenceNumber = 0
+    public var serverFIN: SequenceNumber = 0
+
+    public init() {}
+
+    @inline(__always)
+    public func iss(_ side: Int) -> SequenceNumber { side == 0 ? clientISS : serverISS }
+    @inline(__always)
+    public func fin(_ side: Int) -> SequenceNumber { side == 0 ? clientFIN : serverFIN }
+    @inline(__always)
+    public mutating func setISS(_ side: Int, _ value: SequenceNumber) {
+        if side == 0 { clientISS = value } else { serverISS = value }
+    }
+    @inline(__always)
+    public mutating func setFIN(_ side: Int, _ value: SequenceNumber) {
+        if side == 0 { clientFIN = value } else { serverFIN = value }
+    }
+}
+
+/// Judges a segment and applies it. `S` is the end that sent it, `R` the one
+/// that receives it; both live in the flow's record, as does `H`.
+public struct TCPEmulation {
+    public let S: UnsafeMutablePointer<TCPSide>
+    public let R: UnsafeMutablePointer<TCPSide>
+    public let H: UnsafeMutablePointer<TCPHistory>
+    /// 0 when the client sent the segment, 1 when the server did.
+    public let sender: Int
+
+    @inline(__always)
+    public init(
+        _ connection: UnsafeMutablePointer<TCPConnection>, _ history: UnsafeMutablePointer<TCPHistory>, sender: Int
+    ) {
+        // The two ends are adjacent: the type is a pair of TCPSide.
+        let sides = UnsafeMutableRawPointer(connection).assumingMemoryBound(to: TCPSide.self)
+        S = sides + sender
+        R = sides + (1 &- sender)
+        H = history
+        self.sender = sender
+    }
+
+    // MARK: Judging
+
+    /// The verdict on a segment of a connection whose ends are both
+    /// established, in order, with nothing but ACK and PSH set; nil when the
+    /// segment needs the full examination.
+    @inline(__always)
+    public func judgeInOrder(_ p: UnsafePointer<Packet>) -> Verdict? {
+        guard p.pointee.flags & ~TCPFlags.psh == TCPFlags.ack,
+            S.pointee.state == .established, R.pointee.state == .established,
+            p.pointee.sequence == R.pointee.rcvNxt,
+            // SND.UNA <= SEG.ACK <= SND.NXT (§3.10.7.4).
+            p.pointee.acknowledgement &- R.pointee.sndUna <= R.pointee.sndNxt &- R.pointee.sndUna,
+            R.pointee.flags.contains(.edge)
+        else { return nil }
+        let length = UInt32(p.pointee.payloadLength)
+        if length != 0, !p.pointee.sequence.precedes(R.pointee.windowEdge) { return nil }
+        if R.pointee.flags.contains(.tsRecent) {
+            var value: UInt32 = 0
+            var echo: UInt32 = 0
+            if p.pointee.timestamps(value: &value, echo: &echo) {
+                // Signed: the clock of the sender must not have gone back.
+                if value.precedes(R.pointee.tsRecent) { return nil }
+                if !p.pointee.sequence.follows(R.pointee.lastAckSent) { R.pointee.tsRecent = value }
+                return length == 0 ? [.acceptable, .timestamps] : [.acceptable, .timestamps, .payload]
+            }
+        }
+        return length == 0 ? .acceptable : [.acceptable, .payload]
+    }
+
+    /// The full examination.
+    public func judge(_ p: UnsafePointer<Packet>) -> Verdict {
+        let flags = p.pointee.flags
+        if flags & TCPFlags.rst != 0 { return judgeReset(p) }
+        if flags & TCPFlags.syn != 0 { return judgeSynchronize(p) }
+        // §3.10.7.4, fifth: without ACK the segment is dropped.
+        if flags & TCPFlags.ack == 0 { return [] }
+        return judgeSegment(p)
+    }
+
+    /// RFC 9293 §3.10.7.3 second, §3.10.7.4 second, with RFC 5961 §3.
+    private func judgeReset(_ p: UnsafePointer<Packet>) -> Verdict {
+        switch R.pointee.state {
+        case .closed, .listen:
+            return []
+        case .synSent:
+            guard p.pointee.flags & TCPFlags.ack != 0,
+                p.pointee.acknowledgement.follows(H.pointee.iss(1 &- sender)),
+                !p.pointee.acknowledgement.follows(R.pointee.sndNxt)
+            else { return [] }
+            return [.acceptable, .reset]
+        default:
+            if p.pointee.sequence == R.pointee.rcvNxt { return [.acceptable, .reset] }
+            // A FIN that took effect counts for one: Linux takes a RST at
+            // the number before it, too.
+            if R.pointee.state.hasReceivedFIN, p.pointee.sequence == R.pointee.rcvNxt &- 1 {
+                return [.acceptable, .reset]
+            }
+            return []
+        }
+    }
+
+    private func judgeSynchronize(_ p: UnsafePointer<Packet>) -> Verdict {
+        let ack = p.pointee.flags & TCPFlags.ack != 0
+        let hasISS = S.pointee.flags.contains(.iss)
+        if sender == Sender.client, !ack, !hasISS { return [.acceptable, .synchronize] }
+        if hasISS, !S.pointee.flags.contains(.issInferred), p.pointee.sequence == H.pointee.iss(sender) {
+            if !ack {
+                // What a handler dropped on its way was not received.
+                return R.pointee.state == .listen ? [.acceptable, .synchronize] : [.acceptable, .repeatedSYN]
+            }
+            guard acknowledgesOurSYN(p) else { return [] }
+            switch R.pointee.state {
+            case .synSent: return [.acceptable, .synchronize]
+            // The SYN/ACKs of a simultaneous open (§3.5, figure 8).
+            case .synReceived: return .acceptable
+            default: return [.acceptable, .repeatedSYN]
+            }
+        }
+        if sender == Sender.server {
+            if !ack, !hasISS, R.pointee.state == .synSent {
+                // Simultaneous open (§3.5, figure 8).
+                return [.acceptable, .synchronize]
+            }
+            if ack, !hasISS || S.pointee.flags.contains(.issInferred), acknowledgesOurSYN(p),
+                R.pointee.state == .synSent || R.pointee.state == .synReceived
+                    || (S.pointee.flags.contains(.issInferred) && p.pointee.sequence == H.pointee.iss(sender))
+            {
+                return [.acceptable, .synchronize]
+            }
+            return ack ? [.foreignSYN] : []
+        }
+        return ack ? [] : [.foreignSYN]
+    }
+
+    private func acknowledgesOurSYN(_ p: UnsafePointer<Packet>) -> Bool {
+        p.pointee.acknowledgement.follows(H.pointee.iss(1 &- sender))
+            && !p.pointee.acknowledgement.follows(R.pointee.sndNxt)
+    }
+
+    /// RFC 9293 §3.10.7.4, for a segment with ACK, without SYN and RST.
+    private func judgeSegment(_ p: UnsafePointer<Packet>) -> Verdict {
+        let length = UInt32(p.pointee.payloadLength)
+        let sequence = p.pointee.sequence
+        let end = sequence &+ p.pointee.sequenceLength
+        let ack = p.pointee.acknowledgement
+        var verdict: Verdict = []
+
+        switch R.pointee.state {
+        case .closed, .listen:
+            return []
+        case .synSent:
+            // The SYN/ACK was missed on its way to the capture.
+            if sender == Sender.server, !S.pointee.flags.contains(.iss) {
+                guard ack.follows(H.pointee.iss(1 &- sender)) else { return [] }
+                return acceptance(length)
+            }
+            return []
+        default:
+            break
+        }
+        if !S.pointee.flags.contains(.iss) {
+            // The server speaks for the first time, and not with a SYN; the
+            // client's answer to what was missed has fixed its window.
+            return acceptance(length)
+        }
+
+        // First, the sequence number (Linux: tcp_sequence()).
+        if R.pointee.flags.contains(.edge) {
+            let edge = R.pointee.windowEdge
+            if sequence.follows(edge) {
+                return length > 0 ? .beyondWindow : []
+            }
+            if end.precedes(R.pointee.lastAckSent) { return repetition(p) }
+            if length > 0, sequence == edge {
+                // A window probe: the acknowledgement counts, the byte not.
+                verdict.insert(.beyondWindow)
+            } else if length > 0 {
+                verdict.insert(.payload)
+            }
+        } else {
+            if sequence.distance(after: R.pointee.rcvNxt) > 1 << 30 { return [] }
+            if end.precedes(H.pointee.iss(sender)) { return repetition(p) }
+            if length > 0 { verdict.insert(.payload) }
+        }
+
+        // PAWS (RFC 7323 §5.3). A segment without the option passes, as in
+        // Linux, although both ends agreed on it.
+        if R.pointee.flags.contains(.tsRecent) {
+            var value: UInt32 = 0
+            var echo: UInt32 = 0
+            if p.pointee.timestamps(value: &value, echo: &echo) {
+                if (value &+ 1).precedes(R.pointee.tsRecent) { return repetition(p) }
+                verdict.insert(.timestamps)
+            }
+        }
+
+        // Fifth, the acknowledgement (RFC 5961 §5.2).
+        if ack.follows(R.pointee.sndNxt) {
+            // Of data never sent; or of data never captured.
+            if R.pointee.flags.contains(.heard) || R.pointee.state == .synReceived && R.pointee.flags.contains(.iss) {
+                return repetition(p)
+            }
+            verdict.insert(.unseenAck)
+        } else if ack.distance(after: R.pointee.sndUna) < 0,
+            ack.precedes(R.pointee.sndUna &- S.pointee.maxWindow)
+        {
+            return repetition(p)
+        }
+        verdict.insert(.acceptable)
+        if p.pointee.flags & TCPFlags.fin != 0, isRepeatedFIN(p) { verdict.insert(.repeatedFIN) }
+        return verdict
+    }
+
+    private func acceptance(_ length: UInt32) -> Verdict {
+        length > 0 ? [.acceptable, .payload] : .acceptable
+    }
+
+    /// Not acceptable, but it may repeat what the receiver has.
+    private func repetition(_ p: UnsafePointer<Packet>) -> Verdict {
+        p.pointee.flags & TCPFlags.fin != 0 && isRepeatedFIN(p) ? .repeatedFIN : []
+    }
+
+    private func isRepeatedFIN(_ p: UnsafePointer<Packet>) -> Bool {
+        S.pointee.flags.contains(.finSent)
+            && p.pointee.sequence &+ UInt32(p.pointee.payloadLength) == H.pointee.fin(sender)
+    }
+
+    // MARK: The sending end
+
+    /// Brings the end that sent the segment up to date. Returns whether its
+    /// state changed.
+    @inline(__always)
+    public func send(_ p: UnsafePointer<Packet>, _ verdict: Verdict) -> Bool {
+        guard verdict.contains(.acceptable) else { return false }
+        let end = p.pointee.sequence &+ p.pointee.sequenceLength
+        if p.pointee.flags & (TCPFlags.syn | TCPFlags.rst | TCPFlags.fin) == 0,
+            S.pointee.state == .established, !verdict.contains(.unseenAck)
+        {
+            if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
+            advertise(p)
+            S.pointee.flags.insert(.heard)
+            return false
+        }
+        return sendSlowly(p, verdict, end)
+    }
+
+    /// The window and the acknowledgement that the segment announces.
+    @inline(__always)
+    private func advertise(_ p: UnsafePointer<Packet>) {
+        let ack = p.pointee.acknowledgement
+        let window = UInt32(p.pointee.window) &<< UInt32(S.pointee.windowScale)
+        let edge = ack &+ window
+        if S.pointee.flags.contains(.edge) {
+            if edge.follows(S.pointee.windowEdge) { S.pointee.windowEdge = edge }
+            if ack.follows(S.pointee.lastAckSent) { S.pointee.lastAckSent = ack }
+        } else {
+            S.pointee.windowEdge = edge
+            S.pointee.lastAckSent = ack
+            S.pointee.flags.insert(.edge)
+        }
+        if window > S.pointee.maxWindow { S.pointee.maxWindow = window }
+    }
+
+    private func sendSlowly(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) -> Bool {
+        let before = S.pointee.state
+        let flags = p.pointee.flags
+        if verdict.contains(.reset) {
+            S.pointee.state = .closed
+            return before != .closed
+        }
+        if flags & TCPFlags.syn != 0 {
+            sendSYN(p, verdict, end)
+        } else {
+            if S.pointee.state == .synSent || S.pointee.state == .synReceived {
+                // It could not send this without the handshake's next packet,
+                // which was missed (or is still on its way, §3.5).
+                if S.pointee.state == .synSent || sender == Sender.server { S.pointee.state = .established }
+            }
+            if !R.pointee.flags.contains(.iss) {
+                // All that is known of the peer's numbers is this ACK.
+                H.pointee.setISS(1 &- sender, p.pointee.acknowledgement &- 1)
+                R.pointee.flags.insert([.iss, .issInferred])
+                R.pointee.sndNxt = p.pointee.acknowledgement
+                R.pointee.sndUna = p.pointee.acknowledgement
+                S.pointee.rcvNxt = p.pointee.acknowledgement
+            }
+            if !S.pointee.flags.contains(.iss) {
+                H.pointee.setISS(sender, p.pointee.sequence &- 1)
+                S.pointee.flags.insert([.iss, .issInferred])
+                S.pointee.sndNxt = p.pointee.sequence
+                S.pointee.sndUna = p.pointee.sequence
+                R.pointee.rcvNxt = p.pointee.sequence
+            }
+            if verdict.contains(.unseenAck) { R.pointee.sndNxt = p.pointee.acknowledgement }
+            S.pointee.flags.insert(.heard)
+            if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
+            advertise(p)
+        }
+        if flags & TCPFlags.fin != 0, !S.pointee.flags.contains(.finSent) {
+            S.pointee.flags.insert(.finSent)
+            H.pointee.setFIN(sender, p.pointee.sequence &+ UInt32(p.pointee.payloadLength))
+            switch S.pointee.state {
+            case .synReceived, .established: S.pointee.state = .finWait1
+            case .closeWait: S.pointee.state = .lastAck
+            default: break
+            }
+        }
+        return S.pointee.state != before
+    }
+
+    private func sendSYN(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) {
+        let options = p.pointee.options
+        let ack = p.pointee.flags & TCPFlags.ack != 0
+        if !S.pointee.flags.contains(.iss) || S.pointee.flags.contains(.issInferred) {
+            H.pointee.setISS(sender, p.pointee.sequence)
+            S.pointee.flags.insert(.iss)
+            S.pointee.flags.remove(.issInferred)
+            S.pointee.sndUna = p.pointee.sequence
+            // Data in a SYN/ACK counts at once; that in a SYN when the
+            // server has acknowledged it.
+            S.pointee.sndNxt = end
+            if options.hasTimestamps { S.pointee.flags.insert(.timestamps) }
+            if let scale = options.windowScale {
+                S.pointee.flags.insert(.scaling)
+                S.pointee.windowScale = scale
+            }
+        }
+        if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
+        if S.pointee.state == .listen { S.pointee.state = .synSent }
+        if ack {
+            if R.pointee.flags.contains(.iss) {
+                // Scaling and timestamps need both ends (RFC 7323 §2.2, §3.2).
+                settleOptions()
+                let scale = S.pointee.windowScale
+                S.pointee.windowScale = 0
+                advertise(p)
+                S.pointee.windowScale = scale
+            }
+        }
+    }
+
+    private func settleOptions() {
+        if !(S.pointee.flags.contains(.scaling) && R.pointee.flags.contains(.scaling)) {
+            S.pointee.windowScale = 0
+            R.pointee.windowScale = 0
+        }
+    }
+
+    // MARK: The receiving end
+
+    /// Brings the end that receives the segment up to date, except for its
+    /// buffer and a FIN: see `receiveFIN`. Returns whether its state changed.
+    @inline(__always)
+    public func receive(_ p: UnsafePointer<Packet>, _ verdict: Verdict) -> Bool {
+        guard verdict.contains(.acceptable) else { return false }
+        if p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0, R.pointee.state == .established {
+            let ack = p.pointee.acknowledgement
+            if ack.follows(R.pointee.sndUna) { R.pointee.sndUna = ack }
+            return false
+        }
+        return receiveSlowly(p, verdict)
+    }
+
+    private func receiveSlowly(_ p: UnsafePointer<Packet>, _ verdict: Verdict) -> Bool {
+        let before = R.pointee.state
+        if verdict.contains(.reset) {
+            R.pointee.state = .closed
+            return before != .closed
+        }
+        let ack = p.pointee.acknowledgement
+        let hasAck = p.pointee.flags & TCPFlags.ack != 0
+        if p.pointee.flags & TCPFlags.syn != 0 {
+            if verdict.contains(.synchronize), R.pointee.state == .listen || R.pointee.state == .synSent {
+                R.pointee.rcvNxt = p.pointee.sequence &+ 1
+                rememberTimestamp(p)
+                R.pointee.state = hasAck ? .established : .synReceived
+                if R.pointee.state == .established, hasAck { R.pointee.sndUna = ack }
+            } else if hasAck, R.pointee.state == .synReceived, acknowledgesOurSYN(p) {
+                R.pointee.state = .established
+                R.pointee.sndUna = ack
+            }
+            return R.pointee.state != before
+        }
+        if hasAck {
+            if ack.follows(R.pointee.sndUna) { R.pointee.sndUna = ack }
+            switch R.pointee.state {
+            case .synSent, .synReceived:
+                R.pointee.state = R.pointee.flags.contains(.finSent) ? .finWait1 : .established
+            default:
+                break
+            }
+            if R.pointee.flags.contains(.finSent), ack == H.pointee.fin(1 &- sender) &+ 1 {
+                switch R.pointee.state {
+                case .finWait1: R.pointee.state = .finWait2
+                case .closing: R.pointee.state = .timeWait
+                case .lastAck: R.pointee.state = .closed
+                default: break
+                }
+            }
+        }
+        return R.pointee.state != before
+    }
+
+    /// RFC 7323 §4.3: TS.Recent follows in-order segments.
+    public func rememberTimestamp(_ p: UnsafePointer<Packet>) {
+        var value: UInt32 = 0
+        var echo: UInt32 = 0
+        guard p.pointee.timestamps(value: &value, echo: &echo) else { return }
+        if p.pointee.flags & TCPFlags.syn != 0 {
+            if p.pointee.flags & TCPFlags.ack != 0, !R.pointee.flags.contains(.timestamps) { return }
+        } else {
+            guard R.pointee.flags.contains(.edge) == false || !p.pointee.sequence.follows(R.pointee.lastAckSent)
+            else { return }
+            if R.pointee.flags.contains(.tsRecent), value.precedes(R.pointee.tsRecent) { return }
+            guard R.pointee.flags.contains(.tsRecent) || S.pointee.flags.contains(.timestamps) else { return }
+        }
+        R.pointee.tsRecent = value
+        R.pointee.flags.insert(.tsRecent)
+    }
+
+    /// The receiver has everything up to the sender's FIN: it takes effect
+    /// (§3.10.7.4, eighth). Returns whether the state changed.
+    public func receiveFIN() -> Bool {
+        guard S.pointee.flags.contains(.finSent), !R.pointee.flags.contains(.finReceived),
+            R.pointee.rcvNxt == H.pointee.fin(sender)
+        else { return false }
+        R.pointee.flags.insert(.finReceived)
+        R.pointee.rcvNxt = R.pointee.rcvNxt &+ 1
+        let before = R.pointee.state
+        switch before {
+        case .synReceived, .established: R.pointee.state = .closeWait
+        case .finWait1: R.pointee.state = .closing
+        case .finWait2: R.pointee.state = .timeWait
+        default: break
+        }
+        return R.pointee.state != before
+    }
+}

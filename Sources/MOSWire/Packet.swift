@@ -1,0 +1,387 @@
+// IEEE 802.3, 802.1Q, 802.1ad; RFC 791 (IPv4), RFC 8200 (IPv6 and its
+// extension headers), RFC 4302 (AH), RFC 9293 (TCP), RFC 6275 §6.3 (home
+// address option), RFC 5095 (type 0 routing header).
+
+/// What a frame turned out to be.
+public enum PacketKind: UInt8 {
+    case tcp
+    /// IP, but not TCP.
+    case otherIP
+    /// A fragment of an IP datagram.
+    case fragment
+    /// Not IP: ARP, LLDP …
+    case notIP
+    /// TCP whose data offset is below five words or beyond the segment.
+    case badTCPOffset
+    /// Shorter than the headers that it announces, and cut by the capture.
+    case truncated
+    /// Shorter than the headers that it announces.
+    case tooShort
+    /// Lengths or versions contradict each other.
+    case malformed
+}
+
+/// What the stack knows of one frame after it has looked at it once. The
+/// record travels with the frame through the stack; it owns nothing.
+public struct Packet {
+    /// The Ethernet frame; valid until the burst is done.
+    public var frame: UnsafePointer<UInt8>
+    /// Nanoseconds since the epoch.
+    public var timestamp: UInt64
+    /// Bytes at `frame`.
+    public var length: UInt32
+    /// Bytes that the frame had on the wire.
+    public var wireLength: UInt32
+    /// The flow's hash, the same in both directions.
+    public var hash: UInt32
+    public var sequence: SequenceNumber
+    public var acknowledgement: SequenceNumber
+    /// IPv4 addresses in host order; 0 for IPv6.
+    public var source: UInt32
+    public var destination: UInt32
+    public var sourcePort: UInt16
+    public var destinationPort: UInt16
+    /// Offsets into the frame.
+    public var ipOffset: UInt16
+    public var tcpOffset: UInt16
+    public var payloadOffset: UInt16
+    /// Payload bytes by the IP header's account.
+    public var payloadLength: UInt16
+    /// Payload bytes that were captured.
+    public var payloadCaptured: UInt16
+    /// The IP datagram's length by its header's account (IPv6: with the
+    /// fixed header).
+    public var ipLength: UInt16
+    public var window: UInt16
+    public var flags: UInt8
+    public var kind: PacketKind
+    /// 4, 6, or 0 when it is not IP.
+    public var ipVersion: UInt8
+    /// The transport protocol's number.
+    public var transport: UInt8
+    /// `MOS_IO_…_CSUM_OK` bits of the source.
+    public var vouched: UInt8
+    /// Index of the interface in the configuration.
+    public var port: Int8
+    /// IPv6: offsets of the addresses that the checksum is formed with, when
+    /// an extension header names others than the fixed header; 0 otherwise.
+    public var checksumSource: UInt16
+    public var checksumDestination: UInt16
+
+    @inline(__always)
+    public var sequenceLength: UInt32 {
+        UInt32(payloadLength) &+ UInt32((flags & TCPFlags.syn) >> 1) &+ UInt32(flags & TCPFlags.fin)
+    }
+
+    /// Parses the frame's headers. Never reads beyond `length`; whatever the
+    /// bytes are, the result is one of the `PacketKind`s.
+    @inline(__always)
+    public init(
+        frame: UnsafePointer<UInt8>, length: UInt32, wireLength: UInt32, timestamp: UInt64,
+        vouched: UInt8, port: Int8, seed: FlowHashSeed
+    ) {
+        self.frame = frame
+        self.timestamp = timestamp
+        self.length = length
+        self.wireLength = Swift.max(wireLength, length)
+        self.vouched = vouched
+        self.port = port
+        hash = 0
+        sequence = 0
+        acknowledgement = 0
+        source = 0
+        destination = 0
+        sourcePort = 0
+        destinationPort = 0
+        ipOffset = 0
+        tcpOffset = 0
+        payloadOffset = 0
+        payloadLength = 0
+        payloadCaptured = 0
+        ipLength = 0
+        window = 0
+        flags = 0
+        kind = .tooShort
+        ipVersion = 0
+        transport = 0
+        checksumSource = 0
+        checksumDestination = 0
+
+        let count = Int(length)
+        let cut = wireLength > length
+        guard count >= 14 else {
+            kind = cut ? .truncated : .tooShort
+            return
+        }
+        var offset = 12
+        var type = frame.bigEndian16(12)
+        // Any number of tags, as long as the frame holds them.
+        while type == 0x8100 || type == 0x88a8 || type == 0x9100 {
+            guard offset &+ 6 <= count, offset < 256 else {
+                kind = cut ? .truncated : .tooShort
+                return
+            }
+            offset &+= 4
+            type = frame.bigEndian16(offset)
+        }
+        offset &+= 2
+        ipOffset = UInt16(truncatingIfNeeded: offset)
+        if type == 0x0800 {
+            parseIPv4(offset, count, cut, seed)
+        } else if type == 0x86dd {
+            parseIPv6(offset, count, cut, seed)
+        } else {
+            kind = .notIP
+        }
+    }
+
+    @inline(__always)
+    private mutating func parseIPv4(_ ip: Int, _ count: Int, _ cut: Bool, _ seed: FlowHashSeed) {
+        guard ip &+ 20 <= count else {
+            kind = cut ? .truncated : .tooShort
+            return
+        }
+        let first = frame[ip]
+        let headerLength = Int(first & 0x0f) &* 4
+        guard first >> 4 == 4, headerLength >= 20 else {
+            kind = .malformed
+            return
+        }
+        var total = Int(frame.bigEndian16(ip &+ 2))
+        // A capture of a segment that the card cuts later (TSO) has length 0.
+        if total == 0 { total = Swift.min(Int(wireLength) &- ip, 65535) }
+        guard total >= headerLength else {
+            kind = .malformed
+            return
+        }
+        guard ip &+ headerLength <= count else {
+            kind = cut ? .truncated : .tooShort
+            return
+        }
+        if ip &+ total > Int(wireLength) {
+            kind = .tooShort
+            return
+        }
+        ipVersion = 4
+        ipLength = UInt16(truncatingIfNeeded: total)
+        transport = frame[ip &+ 9]
+        source = frame.bigEndian32(ip &+ 12)
+        destination = frame.bigEndian32(ip &+ 16)
+        tcpOffset = UInt16(truncatingIfNeeded: ip &+ headerLength)
+        // More fragments, or an offset: a fragment (RFC 791 §3.1).
+        if frame.bigEndian16(ip &+ 6) & 0x3fff != 0 {
+            kind = .fragment
+            return
+        }
+        guard transport == 6 else {
+            kind = .otherIP
+            return
+        }
+        parseTCP(ip &+ headerLength, end: ip &+ total, count, cut)
+        if kind == .tcp {
+            hash = seed.hash(source, sourcePort, destination, destinationPort)
+        }
+    }
+
+    private mutating func parseIPv6(_ ip: Int, _ count: Int, _ cut: Bool, _ seed: FlowHashSeed) {
+        guard ip &+ 40 <= count else {
+            kind = cut ? .truncated : .tooShort
+            return
+        }
+        guard frame[ip] >> 4 == 6 else {
+            kind = .malformed
+            return
+        }
+        var total = Int(frame.bigEndian16(ip &+ 4)) &+ 40
+        if total == 40, frame[ip &+ 6] == 6 || frame[ip &+ 6] == 0 {
+            // TSO, or a jumbogram (RFC 2675), which is taken by its frame.
+            total = Swift.min(Int(wireLength) &- ip, 65535)
+        }
+        if ip &+ total > Int(wireLength) || total > 65535 {
+            kind = .tooShort
+            return
+        }
+        ipVersion = 6
+        ipLength = UInt16(truncatingIfNeeded: total)
+        let end = ip &+ total
+        var next = frame[ip &+ 6]
+        var at = ip &+ 40
+        var headers = 0
+        while true {
+            switch next {
+            case 0, 43, 60, 135, 139, 140, 51:
+                headers &+= 1
+                guard at &+ 8 <= end, headers <= 16 else {
+                    kind = .malformed
+                    return
+                }
+                guard at &+ 8 <= count else {
+                    kind = cut ? .truncated : .tooShort
+                    return
+                }
+                let size = next == 51 ? (Int(frame[at &+ 1]) &+ 2) &* 4 : (Int(frame[at &+ 1]) &+ 1) &* 8
+                guard at &+ size <= end else {
+                    kind = .malformed
+                    return
+                }
+                guard at &+ size <= count else {
+                    kind = cut ? .truncated : .tooShort
+                    return
+                }
+                if next == 43 { noteRoutingHeader(at, size) }
+                if next == 60 { noteHomeAddress(at, size) }
+                next = frame[at]
+                at &+= size
+                continue
+            case 44:
+                guard at &+ 8 <= end else {
+                    kind = .malformed
+                    return
+                }
+                guard at &+ 8 <= count else {
+                    kind = cut ? .truncated : .tooShort
+                    return
+                }
+                if frame.bigEndian16(at &+ 2) & 0xfff9 == 0 {
+                    // RFC 6946: an atomic fragment is the whole datagram.
+                    next = frame[at]
+                    at &+= 8
+                    continue
+                }
+                transport = frame[at]
+                tcpOffset = UInt16(truncatingIfNeeded: at)
+                kind = .fragment
+                return
+            default:
+                break
+            }
+            break
+        }
+        transport = next
+        tcpOffset = UInt16(truncatingIfNeeded: at)
+        guard next == 6 else {
+            kind = .otherIP
+            return
+        }
+        parseTCP(at, end: end, count, cut)
+        if kind == .tcp {
+            hash = seed.hash(
+                ipv6: frame + (ip &+ 8), sourcePort, frame + (ip &+ 24), destinationPort)
+        }
+    }
+
+    /// The checksum is formed with the final destination (RFC 8200 §8.1).
+    private mutating func noteRoutingHeader(_ at: Int, _ size: Int) {
+        let kind = frame[at &+ 2]
+        let left = Int(frame[at &+ 3])
+        guard kind == 0 || kind == 2, left > 0, size >= 24 else { return }
+        checksumDestination = UInt16(truncatingIfNeeded: at &+ size &- 16)
+    }
+
+    /// … and with the home address as source (RFC 6275 §6.3).
+    private mutating func noteHomeAddress(_ at: Int, _ size: Int) {
+        var i = at &+ 2
+        while i &+ 2 <= at &+ size {
+            if frame[i] == 0 {
+                i &+= 1
+                continue
+            }
+            let length = Int(frame[i &+ 1])
+            if frame[i] == 0xc9, length == 16, i &+ 18 <= at &+ size {
+                checksumSource = UInt16(truncatingIfNeeded: i &+ 2)
+                return
+            }
+            i &+= 2 &+ length
+        }
+    }
+
+    @inline(__always)
+    private mutating func parseTCP(_ tcp: Int, end: Int, _ count: Int, _ cut: Bool) {
+        tcpOffset = UInt16(truncatingIfNeeded: tcp)
+        guard tcp &+ 20 <= end, tcp &+ 20 <= 65535 else {
+            kind = .badTCPOffset
+            return
+        }
+        guard tcp &+ 20 <= count else {
+            kind = cut ? .truncated : .tooShort
+            return
+        }
+        sourcePort = frame.bigEndian16(tcp)
+        destinationPort = frame.bigEndian16(tcp &+ 2)
+        sequence = frame.bigEndian32(tcp &+ 4)
+        acknowledgement = frame.bigEndian32(tcp &+ 8)
+        flags = frame[tcp &+ 13]
+        window = frame.bigEndian16(tcp &+ 14)
+        let headerLength = Int(frame[tcp &+ 12] >> 4) &* 4
+        guard headerLength >= 20, tcp &+ headerLength <= end else {
+            kind = .badTCPOffset
+            return
+        }
+        guard tcp &+ headerLength <= count else {
+            kind = cut ? .truncated : .tooShort
+            return
+        }
+        payloadOffset = UInt16(truncatingIfNeeded: tcp &+ headerLength)
+        payloadLength = UInt16(truncatingIfNeeded: end &- tcp &- headerLength)
+        payloadCaptured = UInt16(truncatingIfNeeded: Swift.min(end, count) &- tcp &- headerLength)
+        kind = .tcp
+    }
+
+    /// Whether all of the datagram was captured.
+    @inline(__always)
+    public var isComplete: Bool {
+        UInt32(ipOffset) &+ UInt32(ipLength) <= length
+    }
+
+    /// RFC 791 header checksum; IPv6 has none.
+    @inline(__always)
+    public func verifyIPChecksum() -> Bool {
+        guard ipVersion == 4 else { return true }
+        // In bounds: the parser has seen the whole header.
+        return Checksum.verifyIPv4Header(frame + Int(ipOffset), Int(frame[Int(ipOffset)] & 0x0f) &* 4)
+    }
+
+    /// RFC 9293 §3.1 checksum of a complete segment.
+    @inline(__always)
+    public func verifyTCPChecksum() -> Bool {
+        let ip = frame + Int(ipOffset)
+        let length = Int(ipOffset) &+ Int(ipLength) &- Int(tcpOffset)
+        let pseudo: UInt64
+        if ipVersion == 4 {
+            pseudo = Checksum.pseudoHeader(ipv4: ip, length: length)
+        } else {
+            pseudo = Checksum.pseudoHeader(
+                ipv6Source: checksumSource == 0 ? ip + 8 : frame + Int(checksumSource),
+                destination: checksumDestination == 0 ? ip + 24 : frame + Int(checksumDestination),
+                length: length)
+        }
+        // In bounds: the caller asks this of complete datagrams only.
+        return Checksum.fold(Checksum.sum(frame + Int(tcpOffset), length, initial: pseudo)) == 0xffff
+    }
+
+    /// The segment's options; empty unless `kind` is `.tcp`.
+    @inline(__always)
+    public var options: TCPOptions {
+        guard payloadOffset > tcpOffset &+ 20 else { return TCPOptions() }
+        // In bounds: the parser has seen the whole header.
+        return TCPOptions(frame + (Int(tcpOffset) &+ 20), length: Int(payloadOffset) &- Int(tcpOffset) &- 20)
+    }
+
+    /// RFC 7323 §3.2 timestamps, by the layout that every current stack
+    /// sends (appendix A), else by a walk over the options.
+    @inline(__always)
+    public func timestamps(value: inout UInt32, echo: inout UInt32) -> Bool {
+        let length = Int(payloadOffset) &- Int(tcpOffset) &- 20
+        guard length >= 12 else { return false }
+        let at = Int(tcpOffset) &+ 20
+        if frame.bigEndian32(at) == 0x0101_080a {
+            value = frame.bigEndian32(at &+ 4)
+            echo = frame.bigEndian32(at &+ 8)
+            return true
+        }
+        let options = options
+        value = options.timestampValue
+        echo = options.timestampEcho
+        return options.hasTimestamps
+    }
+}

@@ -1,0 +1,11 @@
+/// One line of `mos doctor`.
+struct Finding {
+    let subject: String
+    let text: String
+    /// What to do; empty when nothing is missing.
+    var advice: [String] = []
+    /// Without it nothing works at all.
+    var isFatal = false
+
+    var isGood: Bool { advice.isEmpty }
+}

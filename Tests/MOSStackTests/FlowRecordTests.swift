@@ -1,0 +1,23 @@
+import XCTest
+
+@testable import MOSStack
+
+final class FlowRecordTests: XCTestCase {
+    func testOffsetsAreThoseOfTheFields() {
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientSegments), FlowLayout.segments)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientPending), FlowLayout.pending)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.connection), FlowLayout.connection)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientSent), FlowLayout.counters)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientPackets), FlowLayout.packets)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.history), FlowLayout.history)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientLimit), FlowLayout.limits)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientBuffer), FlowLayout.buffers)
+        XCTAssertEqual(MemoryLayout<FlowExtension>.offset(of: \.clientOdd), 0)
+        XCTAssertEqual(MemoryLayout<FlowExtension>.offset(of: \.serverOdd), MemoryLayout<FlowIrregularities>.stride)
+    }
+
+    func testAFlowStaysInFiveLines() {
+        XCTAssertLessThanOrEqual(MemoryLayout<FlowRecord>.stride, 320)
+        XCTAssertLessThanOrEqual(MemoryLayout<SocketRecord>.stride, 128)
+    }
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds httpmon against the installed library (PKG_CONFIG_PATH says which) and
+# runs it on made-up connections. Exit status 0: all as it must be.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "httpmon: FAILED: $*" >&2; exit 1; }
+
+libdir=$(pkg-config --variable=libdir mos) || fail "pkg-config does not find libmos"
+export LD_LIBRARY_PATH="$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+cp -r "$here/httpmon.c" "$here/Makefile" "$here/config" "$work"
+cd "$work"
+
+make -s CFLAGS="-O2 -g -Werror"
+${CXX:-g++} -x c++ -Wall -Wextra -Werror $(pkg-config --cflags mos) -fsyntax-only httpmon.c
+
+python3 "$here/make_trace.py" made.pcap
+export MOS_NETDEV="dpdk0=pcap:made.pcap"
+./httpmon -f config/mos.conf example.com example.org >shown 2>counts
+cat >expected <<'END'
+10.0.0.2:40002 GET http://example.com/torn?a=b -> 404
+10.0.0.7:40007 HEAD http://example.org/ -> 304
+[2001:db8::5]:40005 POST http://Example.COM/form -> 201
+END
+sort shown | diff -u expected - || fail "what is shown (above: -expected +shown)"
+
+# 8 connections, of which two are not HTTP and five show a request; one of
+# these is for another host, and one was not answered.
+grep -q '^httpmon: 8 connections: 2 not HTTP, 5 with a request; [0-9]* looks for a host; 1 for other hosts, 3 shown$' counts ||
+    fail "the counts: $(cat counts)"
+
+# Two hosts are looked for on four answered connections, one of them twice.
+looks=$(sed 's/.*; \([0-9]*\) looks.*/\1/' counts)
+[ "$looks" -ge 4 ] && [ "$looks" -le 10 ] || fail "$looks looks for a host"
+
+status=0; ./httpmon 2>/dev/null || status=$?
+[ $status -eq 64 ] || fail "status $status without a host"
+echo "httpmon: ok"
