@@ -73,13 +73,20 @@ static struct {
 static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
     (void)side, (void)event, (void)arg;
-    mtcp_set_uctx(m, sock, &state.counters[state.flows++]);
+    if (!mtcp_get_uctx(m, sock))
+        mtcp_set_uctx(m, sock, &state.counters[state.flows++]);
 }
 
 static void on_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
+    struct counter *c = (struct counter *)mtcp_get_uctx(m, sock);
     (void)side, (void)event, (void)arg;
-    ((struct counter *)mtcp_get_uctx(m, sock))->packets++;
+    if (!c) {
+        /* The first SYN: PKT_IN comes before CONN_START (order of bits). */
+        c = &state.counters[state.flows++];
+        mtcp_set_uctx(m, sock, c);
+    }
+    c->packets++;
 }
 
 static void on_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
@@ -222,6 +229,8 @@ static void naive_packet(mctx_t m, int sock, int side, event_t event, filter_arg
 {
     struct naive *n = (struct naive *)mtcp_get_uctx(m, sock);
     (void)event, (void)arg;
+    if (!n)
+        return; /* the first SYN: PKT_IN comes before CONN_START */
     for (uint32_t i = 0; i < n->count; i++) {
         struct listed *l = &n->list[i];
         if (l->filter(m, sock, side, l->event, &l->argument))

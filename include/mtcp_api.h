@@ -128,13 +128,14 @@ struct app_ops {
     int enable;
 };
 
-/** Reads the configuration and opens its interfaces.
+/** Reads the configuration. Its interfaces are opened when the first context
+ * is created, since mtcp_setconf() may come in between.
  *
  * @param config_file  path, or NULL for the file that $MOS_CONF names, else
  *                     config/mos.conf, else mos.conf
- * @return 0; -1 with ENOENT or EACCES (the file or a device), EINVAL (the file
- *         says something impossible: one line "file:line: what" went to
- *         standard error), EALREADY (called before), ENODEV, ENOMEM
+ * @return 0; -1 with ENOENT or EACCES (the file), EINVAL (it says something
+ *         impossible: one line "file:line: what" went to standard error),
+ *         EALREADY (called before), ENOMEM
  *
  * mOS: mtcp_init(3) */
 int mtcp_init(const char *config_file);
@@ -156,8 +157,11 @@ int mtcp_destroy(void);
 int mtcp_getconf(struct mtcp_conf *conf);
 
 /** Changes the configuration for contexts created later. Fields that are
- * zero or negative where that means nothing leave the old value; the
- * application fields are not taken over.
+ * zero or negative where that means nothing leave the old value, so a cleared
+ * structure with a few fields set changes these few; but a tcp_timewait of 0
+ * means no TIME_WAIT, and a tcp_timeout of -1 never. cpu_mask, max_num_buffers
+ * and the application fields are not taken over. rcvbuf_size beyond rmem_max
+ * raises that, too.
  *
  * @return 0; -1 with EINVAL for a null pointer or a value out of range, EPERM
  *         before mtcp_init()

@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,18 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+
+void cpcap_registry_lock(void)
+{
+    pthread_mutex_lock(&registry);
+}
+
+void cpcap_registry_unlock(void)
+{
+    pthread_mutex_unlock(&registry);
+}
 
 void cpcap_log(const char *line)
 {

@@ -1,8 +1,8 @@
 import CMOS
+import CPcap
 import CSys
 
-// Guards the two variables below; all zeros is an unlocked mutex on Linux.
-nonisolated(unsafe) private var registryLock = pthread_mutex_t()
+// Guarded by cpcap_registry_lock.
 nonisolated(unsafe) private var registered: UnsafeMutablePointer<mos_io_ops>?
 nonisolated(unsafe) private var registeredCount = 0
 
@@ -24,8 +24,8 @@ public enum BackendRegistry {
         let sends = (ops.pointee.tx_frame != nil, ops.pointee.tx_send != nil, ops.pointee.tx_forward != nil)
         guard sends.0 == sends.1, sends.1 == sends.2 else { return EINVAL }
 
-        pthread_mutex_lock(&registryLock)
-        defer { pthread_mutex_unlock(&registryLock) }
+        cpcap_registry_lock()
+        defer { cpcap_registry_unlock() }
         if builtIn(scheme) != nil || findRegistered(scheme) != nil { return EEXIST }
         if registered == nil {
             guard let memory = calloc(most, MemoryLayout<mos_io_ops>.stride) else { return ENOMEM }
@@ -42,16 +42,16 @@ public enum BackendRegistry {
     /// The backend of a scheme.
     static func find(_ scheme: TextSlice) -> mos_io_ops? {
         if let ops = builtIn(scheme) { return ops }
-        pthread_mutex_lock(&registryLock)
-        defer { pthread_mutex_unlock(&registryLock) }
+        cpcap_registry_lock()
+        defer { cpcap_registry_unlock() }
         return findRegistered(scheme)
     }
 
     /// `pcap live null …`, for messages.
     static func describe(_ message: inout MessageWriter) {
         message.append("pcap live null")
-        pthread_mutex_lock(&registryLock)
-        defer { pthread_mutex_unlock(&registryLock) }
+        cpcap_registry_lock()
+        defer { cpcap_registry_unlock() }
         guard let table = registered else { return }
         for i in 0..<registeredCount {
             message.append(" ")

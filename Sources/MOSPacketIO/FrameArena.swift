@@ -63,7 +63,7 @@ struct FrameArena {
 
         let wire = max(Int(original) + link.growth, length)
         frames[count] = mos_io_frame(
-            data: UnsafePointer(target), len: UInt32(length), wire_len: UInt32(truncatingIfNeeded: wire),
+            data: UnsafePointer(target), len: UInt32(length), wire_len: UInt32(clamping: wire),
             time_ns: time, flags: 0, port: 0, cookie: nil)
         return .added
     }

@@ -81,8 +81,8 @@ struct LinkLayer {
         return true
     }
 
-    private static let broadcastPacket: UInt16 = 1 // PACKET_BROADCAST
-    private static let netlinkDevice: UInt16 = 824 // ARPHRD_NETLINK: the protocol is no Ethertype
+    private static let broadcastPacket: UInt16 = 1  // PACKET_BROADCAST
+    private static let netlinkDevice: UInt16 = 824  // ARPHRD_NETLINK: the protocol is no Ethertype
 
     private func copyAddress(_ address: UnsafePointer<UInt8>, length: Int, to out: UnsafeMutablePointer<UInt8>) {
         if length == 6 { memcpy(out + 6, address, 6) }

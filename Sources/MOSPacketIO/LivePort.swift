@@ -137,10 +137,11 @@ struct LivePort {
                 (queues + i).initialize(to: LiveQueue(pcap: pcap, name: name, counters: counters, link: link))
             }
             let port = portMemory.bindMemory(to: LivePort.self, capacity: 1)
-            port.initialize(to: LivePort(
-                output: LiveOutput(
-                    counters: counters, buffers: buffers, handles: handles, handleCount: UInt32(opened), link: link),
-                name: name, queues: queues))
+            port.initialize(
+                to: LivePort(
+                    output: LiveOutput(
+                        counters: counters, buffers: buffers, handles: handles, handleCount: UInt32(opened), link: link),
+                    name: name, queues: queues))
             return port
         } catch {
             if let handleMemory {
@@ -223,7 +224,11 @@ struct LivePort {
         default:
             message.append(": ")
             let detail = pcap_geterr(pcap)
-            if let detail, detail.pointee != 0 { message.append(detail) } else { message.append(pcap_statustostr(result)) }
+            if let detail, detail.pointee != 0 {
+                message.append(detail)
+            } else {
+                message.append(pcap_statustostr(result))
+            }
             return EIO
         }
     }

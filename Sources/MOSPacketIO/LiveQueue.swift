@@ -67,7 +67,7 @@ struct LiveQueue {
         case .ended: return Int32(MOS_IO_END)
         }
         let max = Int32(clamping: max)
-        guard max > 0 else { return 0 } // 0 would mean "all" to libpcap
+        guard max > 0 else { return 0 }  // 0 would mean "all" to libpcap
         queue.pointee.arena.reset()
         queue.pointee.frames = frames
         queue.pointee.room = Int(max)
@@ -91,7 +91,8 @@ struct LiveQueue {
             counters.add(.rxDrops, 1)
             return
         }
-        let time = UInt64(truncatingIfNeeded: header.pointee.ts.tv_sec) &* 1_000_000_000
+        let time =
+            UInt64(truncatingIfNeeded: header.pointee.ts.tv_sec) &* 1_000_000_000
             &+ UInt64(truncatingIfNeeded: header.pointee.ts.tv_usec) &* subsecondUnit
         switch arena.append(
             data, captured: header.pointee.caplen, original: header.pointee.len, time: time, link: link,

@@ -79,11 +79,12 @@ public struct SharedSource {
             }
             if made == Int(queueCount) {
                 state = stateMemory.bindMemory(to: State.self, capacity: 1)
-                state.initialize(to: State(
-                    source: source, index: index, queues: queues, queueCount: queueCount,
-                    feeds: feedMemory.bindMemory(to: Feed.self, capacity: Self.mostFeeds),
-                    burst: burstMemory.bindMemory(to: mos_io_frame.self, capacity: Int(MOS_IO_BURST)),
-                    targets: targetMemory.bindMemory(to: UInt32.self, capacity: Int(MOS_IO_BURST))))
+                state.initialize(
+                    to: State(
+                        source: source, index: index, queues: queues, queueCount: queueCount,
+                        feeds: feedMemory.bindMemory(to: Feed.self, capacity: Self.mostFeeds),
+                        burst: burstMemory.bindMemory(to: mos_io_frame.self, capacity: Int(MOS_IO_BURST)),
+                        targets: targetMemory.bindMemory(to: UInt32.self, capacity: Int(MOS_IO_BURST))))
                 pthread_mutex_init(&state.pointee.lock, nil)
                 var attributes = pthread_condattr_t()
                 pthread_condattr_init(&attributes)

@@ -102,9 +102,10 @@ struct TracePort {
             }
             guard let memory else { throw PortError(code: ENOMEM) }
             let port = memory.bindMemory(to: TracePort.self, capacity: 1)
-            port.initialize(to: TracePort(
-                output: TraceOutput(counters: counters, writer: writer, buffers: buffers), name: name,
-                source: source, passes: options.loop, speed: options.speed, timer: timer))
+            port.initialize(
+                to: TracePort(
+                    output: TraceOutput(counters: counters, writer: writer, buffers: buffers), name: name,
+                    source: source, passes: options.loop, speed: options.speed, timer: timer))
             return port
         } catch {
             buffers.free()
@@ -115,7 +116,8 @@ struct TracePort {
     }
 
     private init(
-        output: TraceOutput, name: UnsafeMutablePointer<CChar>, source: Source, passes: UInt64, speed: Double, timer: Int32
+        output: TraceOutput, name: UnsafeMutablePointer<CChar>, source: Source, passes: UInt64, speed: Double,
+        timer: Int32
     ) {
         self.output = output
         self.name = name
@@ -196,7 +198,8 @@ struct TracePort {
             }
             let kept = loops ? dup(fd) : -1
             var pipe: OpaquePointer?
-            let stream = id.regular != 0
+            let stream =
+                id.regular != 0
                 ? cpcap_stream(fd, "r", TracePort.bufferSize)
                 : cpcap_pipe_open(fd, &pipe)
             guard let stream, !loops || kept >= 0 else {
@@ -398,7 +401,8 @@ struct TracePort {
 
     /// A capture's time. A 32-bit time after 2038 reaches us as a negative one.
     private static func nanoseconds(_ time: timeval) -> UInt64 {
-        let seconds = time.tv_sec >= 0
+        let seconds =
+            time.tv_sec >= 0
             ? UInt64(time.tv_sec) : UInt64(UInt32(truncatingIfNeeded: time.tv_sec))
         return seconds &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_usec)
     }

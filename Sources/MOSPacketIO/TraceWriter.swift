@@ -74,9 +74,10 @@ struct TraceWriter {
             throw PortError(code: ENOMEM)
         }
         state = memory.bindMemory(to: State.self, capacity: 1)
-        state.initialize(to: State(
-            lock: pthread_mutex_t(), counters: counters, name: name, dead: dead, dumper: dumper, file: stream,
-            pendingPackets: 0, pendingBytes: 0, failed: false))
+        state.initialize(
+            to: State(
+                lock: pthread_mutex_t(), counters: counters, name: name, dead: dead, dumper: dumper, file: stream,
+                pendingPackets: 0, pendingBytes: 0, failed: false))
         pthread_mutex_init(&state.pointee.lock, nil)
     }
 
@@ -90,7 +91,7 @@ struct TraceWriter {
         }
         var header = pcap_pkthdr()
         header.ts.tv_sec = Int(truncatingIfNeeded: time / 1_000_000_000)
-        header.ts.tv_usec = Int(truncatingIfNeeded: time % 1_000_000_000) // nanoseconds: see init
+        header.ts.tv_usec = Int(truncatingIfNeeded: time % 1_000_000_000)  // nanoseconds: see init
         header.caplen = length
         header.len = max(wireLength, length)
         pcap_dump(UnsafeMutableRawPointer(state.pointee.dumper).assumingMemoryBound(to: UInt8.self), &header, data)

@@ -30,6 +30,8 @@ public struct ContextSettings {
     public var forwards = true
     public var buffersOff = false
     public var busyPoll = false
+    /// Frames that are received at a time, 1 to `Context.burst`.
+    public var burst: UInt32 = 64
     public var fragmentTimeout: UInt64 = 30_000_000_000
     public var maxFragmentedDatagrams = 1024
     public var interfaceCount = 1
@@ -223,8 +225,6 @@ struct CurrentPacket {
     var packet: UnsafePointer<Packet>?
     /// `poolNil` for an orphan or a raw socket's packet.
     var flow: UInt32 = poolNil
-    /// The packet's offset in the receiver's stream.
-    var streamOffset: UInt64 = 0
     var isDropped = false
     /// The frame in `outFrame` replaces the received one.
     var isModified = false

@@ -120,6 +120,7 @@ extension ContextSettings {
         forwards = configuration.forwards
         buffersOff = configuration.noRingBuffers
         busyPoll = configuration.busyPoll
+        burst = UInt32(clamping: min(max(configuration.burst, 1), Context.burst))
         fragmentTimeout = UInt64(max(configuration.fragmentTimeoutSeconds, 0)) &* 1_000_000_000
         maxFragmentedDatagrams = configuration.maxFragmentedDatagrams
         interfaceCount = configuration.devices.count

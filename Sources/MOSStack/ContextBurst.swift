@@ -15,17 +15,25 @@ extension Context {
         // Parse, and ask for the index's lines.
         for i in 0..<count {
             let frame = frames + i
-            (packets + i).initialize(
-                to: Packet(
-                    frame: frame.pointee.data, length: frame.pointee.len, wireLength: frame.pointee.wire_len,
-                    timestamp: frame.pointee.time_ns, vouched: UInt8(truncatingIfNeeded: frame.pointee.flags),
-                    port: Int8(truncatingIfNeeded: frame.pointee.port), seed: seed))
+            if i &+ Context.lookAhead < count {
+                let ahead = UnsafeRawPointer(frames[i &+ Context.lookAhead].data)
+                csys_prefetch(ahead)
+                if let ahead { csys_prefetch(ahead + 64) }
+            }
+            Packet.parse(
+                into: packets + i, frame: frame.pointee.data, length: frame.pointee.len,
+                wireLength: frame.pointee.wire_len, timestamp: frame.pointee.time_ns,
+                vouched: UInt8(truncatingIfNeeded: frame.pointee.flags),
+                port: Int8(truncatingIfNeeded: frame.pointee.port), seed: seed)
             if packets[i].kind == .tcp { index.prefetch(hash: packets[i].hash) }
         }
         // Look up, and ask for the flows' lines.
-        for i in 0..<count where packets[i].kind == .tcp {
-            var probe = index.probe(hash: packets[i].hash)
-            let found = probe.next() ?? poolNil
+        for i in 0..<count {
+            var found = poolNil
+            if packets[i].kind == .tcp {
+                var probe = index.probe(hash: packets[i].hash)
+                found = probe.next() ?? poolNil
+            }
             candidates[i] = found
             if found != poolNil {
                 let record = UnsafeRawPointer(flow(found))
@@ -33,8 +41,11 @@ extension Context {
                 csys_prefetch_write(record + 64)
                 csys_prefetch_write(record + 128)
                 csys_prefetch_write(record + 192)
+                csys_prefetch_write(record + 256)
             }
         }
+        // Ask for the sockets' lines a little ahead of their use.
+        for i in 0..<Swift.min(Context.lookAhead, count) { prefetchSocket(candidates[i]) }
         segmentCount = 0
         for i in 0..<count {
             let time = packets[i].timestamp
@@ -42,9 +53,20 @@ extension Context {
                 now = time
                 if time >= thread.nextDeadline { runDeadlines() }
             }
+            if i &+ Context.lookAhead < count { prefetchSocket(candidates[i &+ Context.lookAhead]) }
             handle(packets + i, candidate: candidates[i], frame: frames + i)
         }
         finishBurst()
+    }
+
+    /// How many packets ahead memory is asked for.
+    private static var lookAhead: Int { 8 }
+
+    @inline(__always)
+    private func prefetchSocket(_ candidate: UInt32) {
+        if candidate == poolNil { return }
+        let first = flow(candidate).pointee.firstSocket
+        if first != poolNil { csys_prefetch_write(socket(first)) }
     }
 
     /// What is due after the last packet of a burst.
@@ -105,7 +127,7 @@ extension Context {
             break
         }
         if raws.count > 0 {
-            beginPacket(p, flow: poolNil, sender: 0, offset: 0)
+            beginPacket(p, flow: poolNil, sender: 0)
             deliverRaw(p)
             if current.isDropped {
                 port.pointee.drop_app &+= 1
@@ -319,7 +341,7 @@ extension Context {
         let tcp = TCPEmulation(f.connection, f.history, sender: sender)
         if let verdict = tcp.judgeInOrder(p) {
             // Both ends are established and the segment is the next one.
-            beginPacket(p, flow: found, sender: sender, offset: f.streamEnd(receiver))
+            beginPacket(p, flow: found, sender: sender)
             _ = tcp.send(p, verdict)
             if p.pointee.acknowledgement.follows(f.side(sender).pointee.rcvNxt) { fillGap(found, sender, p) }
             if UInt32(f.pointee.sendMask) & BuiltInEvent.packetIn != 0 {
@@ -349,7 +371,7 @@ extension Context {
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
 
         let offset = streamOffset(f, receiver, of: p)
-        beginPacket(p, flow: found, sender: sender, offset: offset)
+        beginPacket(p, flow: found, sender: sender)
 
         if p.pointee.flags & TCPFlags.syn == 0, sender == Sender.client { settleSYNData(found, p) }
 
@@ -433,11 +455,10 @@ extension Context {
     // MARK: Current packet
 
     @inline(__always)
-    func beginPacket(_ p: UnsafePointer<Packet>, flow: UInt32, sender: Int, offset: UInt64) {
+    func beginPacket(_ p: UnsafePointer<Packet>, flow: UInt32, sender: Int) {
         current.packet = p
         current.flow = flow
         current.sender = sender
-        current.streamOffset = offset
         current.isDropped = false
         current.isModified = false
     }
@@ -448,7 +469,8 @@ extension Context {
         current.flow = poolNil
     }
 
-    /// Where the payload lies in the receiver's stream.
+    /// Where the payload lies in the receiver's stream. The same before and
+    /// after it was merged, since RCV.NXT and the stream's end move together.
     @inline(__always)
     func streamOffset(_ f: FlowPointer, _ receiver: Int, of p: UnsafePointer<Packet>) -> UInt64 {
         let side = f.side(receiver)

@@ -33,7 +33,7 @@ extension Context {
             }
             stats.pointee.drop_flow_table_full &+= 1
         }
-        beginPacket(p, flow: poolNil, sender: 0, offset: 0)
+        beginPacket(p, flow: poolNil, sender: 0)
         deliverOrphan(p)
         if current.isDropped {
             (portStats + Int(p.pointee.port)).pointee.drop_app &+= 1

@@ -124,7 +124,7 @@ extension Context {
                 let input = inputs[at]
                 let patient = inputs.openCount == 1 && input.waits
                 if patient { thread.unlockForStack() }
-                let count = input.receive(into: frames, UInt32(Context.burst), timeout: patient ? 5_000_000 : 0)
+                let count = input.receive(into: frames, settings.burst, timeout: patient ? 5_000_000 : 0)
                 if patient { thread.lockForStack() }
                 if count > 0 {
                     received = true

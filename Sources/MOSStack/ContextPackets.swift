@@ -38,7 +38,9 @@ extension Context {
             out.pointee.iph = (base + Int(p.pointee.ipOffset)).assumingMemoryBound(to: iphdr.self)
         }
         guard p.pointee.kind == .tcp else { return }
-        out.pointee.offset = current.streamOffset
+        if current.flow != poolNil, let original = current.packet {
+            out.pointee.offset = streamOffset(flow(current.flow), 1 &- current.sender, of: original)
+        }
         out.pointee.payloadlen = p.pointee.payloadCaptured
         out.pointee.seq = p.pointee.sequence
         out.pointee.ack_seq = p.pointee.acknowledgement

@@ -356,6 +356,15 @@ extension Context {
     func settle(_ found: UInt32, _ side: Int) {
         let f = flow(found)
         let buffer = f.buffer(side)
+        let waiting = f.pending(side).pointee
+        if waiting > 0, !f.pointee.flags.contains(.keepsHistory), buffer.pointee.heldStart == buffer.pointee.inOrderEnd,
+            lowestPosition(f, side) == f.streamEnd(side)
+        {
+            // All was read where it lay.
+            _ = buffer.pointee.advanceWithoutStoring(length: waiting, pool: &memory)
+            f.pending(side).pointee = 0
+            return
+        }
         let limit = UInt64(f.limit(side).pointee)
         let end = f.streamEnd(side)
         let unreadFrom = lowestPosition(f, side)

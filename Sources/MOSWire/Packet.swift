@@ -73,9 +73,27 @@ public struct Packet {
         UInt32(payloadLength) &+ UInt32((flags & TCPFlags.syn) >> 1) &+ UInt32(flags & TCPFlags.fin)
     }
 
-    /// Parses the frame's headers. Never reads beyond `length`; whatever the
-    /// bytes are, the result is one of the `PacketKind`s.
+    /// Parses the frame's headers into `p`, which need not be initialised.
+    /// Never reads beyond `length`; whatever the bytes are, the result is one
+    /// of the `PacketKind`s. (Field by field in place: a record built on the
+    /// stack would be copied with wide loads behind narrow stores.)
     @inline(__always)
+    public static func parse(
+        into p: UnsafeMutablePointer<Packet>, frame: UnsafePointer<UInt8>, length: UInt32, wireLength: UInt32,
+        timestamp: UInt64, vouched: UInt8, port: Int8, seed: FlowHashSeed
+    ) {
+        p.pointee.frame = frame
+        p.pointee.timestamp = timestamp
+        p.pointee.length = length
+        p.pointee.wireLength = Swift.max(wireLength, length)
+        p.pointee.vouched = vouched
+        p.pointee.port = port
+        p.pointee.checksumSource = 0
+        p.pointee.checksumDestination = 0
+        p.pointee.parseEthernet(frame, length, wireLength, seed)
+    }
+
+    /// The same as a value.
     public init(
         frame: UnsafePointer<UInt8>, length: UInt32, wireLength: UInt32, timestamp: UInt64,
         vouched: UInt8, port: Int8, seed: FlowHashSeed
@@ -106,7 +124,66 @@ public struct Packet {
         transport = 0
         checksumSource = 0
         checksumDestination = 0
+        parseEthernet(frame, length, wireLength, seed)
+    }
 
+    @inline(__always)
+    private mutating func parseEthernet(
+        _ frame: UnsafePointer<UInt8>, _ length: UInt32, _ wireLength: UInt32, _ seed: FlowHashSeed
+    ) {
+        // The usual frame first: every field of the record is written here.
+        if length >= 54, frame.bigEndian16(12) == 0x0800, frame[14] == 0x45 {
+            let total = frame.bigEndian16(16)
+            let header = UInt16(frame[46] >> 4) &* 4
+            if frame[23] == 6, frame.bigEndian16(20) & 0x3fff == 0, header >= 20, total >= 20 &+ header,
+                UInt32(total) &+ 14 <= length
+            {
+                ipOffset = 14
+                tcpOffset = 34
+                ipLength = total
+                ipVersion = 4
+                transport = 6
+                source = frame.bigEndian32(26)
+                destination = frame.bigEndian32(30)
+                sourcePort = frame.bigEndian16(34)
+                destinationPort = frame.bigEndian16(36)
+                sequence = frame.bigEndian32(38)
+                acknowledgement = frame.bigEndian32(42)
+                flags = frame[47]
+                window = frame.bigEndian16(48)
+                payloadOffset = 34 &+ header
+                payloadLength = total &- 20 &- header
+                payloadCaptured = total &- 20 &- header
+                kind = .tcp
+                hash = seed.hash(source, sourcePort, destination, destinationPort)
+                return
+            }
+        }
+        parseAny(frame, length, wireLength, seed)
+    }
+
+    @inline(never)
+    private mutating func parseAny(
+        _ frame: UnsafePointer<UInt8>, _ length: UInt32, _ wireLength: UInt32, _ seed: FlowHashSeed
+    ) {
+        hash = 0
+        sequence = 0
+        acknowledgement = 0
+        source = 0
+        destination = 0
+        sourcePort = 0
+        destinationPort = 0
+        ipOffset = 0
+        tcpOffset = 0
+        payloadOffset = 0
+        payloadLength = 0
+        payloadCaptured = 0
+        ipLength = 0
+        window = 0
+        flags = 0
+        kind = .tooShort
+        ipVersion = 0
+        transport = 0
         let count = Int(length)
         let cut = wireLength > length
         guard count >= 14 else {

@@ -25,9 +25,11 @@ struct CheckConfig: ParsableCommand {
 
     func run() throws {
         setenv("MOS_LOG", "warning", 1)
-        let (isGood, messages) = try initialize()
-        StandardStream.error.write(messages)
-        guard isGood else {
+        let library = try LibraryMessages()
+        let result = mtcp_init(file)
+        let messages = library.end()
+        for message in messages { StandardStream.error.write(message + "\n") }
+        guard result == 0 else {
             if messages.isEmpty { StandardStream.error.write("mos: \(file): \(reason(errno))\n") }
             throw ExitCode.failure
         }
@@ -40,23 +42,6 @@ struct CheckConfig: ParsableCommand {
             StandardStream.output.write(summary(configuration))
         }
         if strict && !messages.isEmpty { throw ExitCode.failure }
-    }
-
-    /// Reads the file; what the library says meanwhile is caught, so that
-    /// warnings can count.
-    private func initialize() throws -> (isGood: Bool, messages: String) {
-        let messages = try TemporaryFile()
-        defer { messages.close() }
-        let standardError = dup(STDERR_FILENO)
-        dup2(messages.descriptor, STDERR_FILENO)
-        let result = mtcp_init(file)
-        let code = errno
-        fflush(nil)
-        dup2(standardError, STDERR_FILENO)
-        close(standardError)
-        let text = messages.text
-        errno = code
-        return (result == 0, text)
     }
 
     private func summary(_ configuration: mtcp_conf) -> String {

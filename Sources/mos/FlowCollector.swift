@@ -45,6 +45,12 @@ final class FlowCollector {
         if let filter {
             try bind(filter, to: socket, of: context)
         }
+        // What was received is remembered, the bytes are not.
+        var nothing: Int32 = 0
+        let length = socklen_t(MemoryLayout<Int32>.size)
+        guard mtcp_setsockopt(context, socket, SOL_MONSOCKET, Int32(MOS_FRAG_CLIBUF.rawValue), &nothing, length) == 0,
+            mtcp_setsockopt(context, socket, SOL_MONSOCKET, Int32(MOS_FRAG_SVRBUF.rawValue), &nothing, length) == 0
+        else { throw ToolError("no buffers without payload: \(reason(errno))") }
         let sender = Int32(MOS_HK_SND.rawValue)
         let receiver = Int32(MOS_HK_RCV.rawValue)
         let registered =
@@ -61,12 +67,7 @@ final class FlowCollector {
         filter.stream_syn_filter = text
         filter.stream_orphan_filter = nil
         guard mtcp_bind_monitor_filter(context, socket, &filter) == 0 else {
-            throw ValidationError(
-                """
-                --filter: "\(expression)" is not a filter for connections. It may hold the words tcp, host, \
-                src, dst, net, mask, port, portrange, not, and, or, with addresses and numbers; \
-                for example: host 10.0.0.1 and port 80
-                """)
+            throw FilterError(expression: expression)
         }
     }
 

@@ -45,34 +45,40 @@ struct Flows: ParsableCommand {
         var failed = false
         for (index, name) in traces.enumerated() where !TraceRun.wasInterrupted {
             do {
-                try show(name, isFirst: index == 0)
+                if try !show(name, isFirst: index == 0) { failed = true }
             } catch let error as ToolError {
                 StandardStream.error.write("mos: \(error)\n")
                 failed = true
+            } catch let error as FilterError {
+                StandardStream.error.write("mos: \(error)\n")
+                throw ExitCode.validationFailure
             }
         }
         if TraceRun.wasInterrupted { throw ExitCode(130) }
         if failed { throw ExitCode.failure }
     }
 
-    private func show(_ name: String, isFirst: Bool) throws {
+    /// Returns whether the trace was read to its end.
+    private func show(_ name: String, isFirst: Bool) throws -> Bool {
         let output = StandardStream.output
         let trace = try TraceFile(name)
         defer { trace.close() }
         let collector = FlowCollector(trace: name, json: json ? output : nil)
         let run = TraceRun(trace: trace, filter: filter, verifiesChecksums: rxChecksum, idleSeconds: idle)
-        let stats = try run.run(into: collector)
+        let outcome = try run.run(into: collector)
         if !json {
             if traces.count > 1 {
                 output.write((isFirst ? "" : "\n") + name + ":\n")
             }
             FlowTable(forPeople: output.isTerminal).write(collector.records, to: output)
             if output.isTerminal {
-                let sums = FlowTable.sums(of: collector.records, stats, countsOrphans: filter == nil)
+                let sums = FlowTable.sums(of: collector.records, outcome.stats, countsOrphans: filter == nil)
                 output.write(sums + "\n")
             }
         }
-        hint(name, stats)
+        for complaint in outcome.complaints { StandardStream.error.write("mos: \(complaint)\n") }
+        hint(name, outcome.stats)
+        return outcome.complaints.isEmpty
     }
 
     /// What a reader of the list should know about what is not in it.

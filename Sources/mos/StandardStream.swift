@@ -5,7 +5,11 @@ struct StandardStream: TextOutputStream {
     let descriptor: Int32
 
     static var output: StandardStream { StandardStream(descriptor: STDOUT_FILENO) }
-    static var error: StandardStream { StandardStream(descriptor: STDERR_FILENO) }
+    static var error: StandardStream { StandardStream(descriptor: errorDescriptor) }
+
+    /// Where standard error is: elsewhere while ``LibraryMessages`` holds the
+    /// library's. Changed only while nobody else writes.
+    nonisolated(unsafe) static var errorDescriptor = STDERR_FILENO
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 

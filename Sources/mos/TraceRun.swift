@@ -14,9 +14,20 @@ struct TraceRun {
 
     /// Many more than a trace has at a time; memory is taken as it is needed.
     private static let maxConcurrency = 1_000_000
+    /// How far back, in bytes of a stream, it is known what was received: only
+    /// holes take memory, for payload is not kept.
+    private static let remembered = 1 << 20
 
-    /// Feeds the collector and returns the counters.
-    func run(into collector: FlowCollector) throws -> mos_stats {
+    /// What came of it.
+    struct Outcome {
+        let stats: mos_stats
+        /// What was wrong with the trace, one line each; empty: it was read to
+        /// its end.
+        let complaints: [String]
+    }
+
+    /// Feeds the collector.
+    func run(into collector: FlowCollector) throws -> Outcome {
         let configuration = try TemporaryFile()
         defer { configuration.close() }
         configuration.write(
@@ -27,14 +38,30 @@ struct TraceRun {
                     "pcap:\(trace.devicePath)" 0x1
                 }
                 max_concurrency = \(Self.maxConcurrency)
-                no_ring_buffers = 1
                 rx_checksum = \(verifiesChecksums ? 1 : 0)
+                rmem_size = \(Self.remembered)
                 tcp_timeout = \(idleSeconds)
                 tcp_tw_interval = 0
             }
 
             """)
-        guard mtcp_init(configuration.path) == 0 else {
+        setenv("MOS_LOG", "error", 1)
+        let library = try LibraryMessages()
+        let result = Result { try read(configuration.path, into: collector) }
+        let messages = library.end().map { $0.replacing(trace.devicePath, with: trace.name) }
+        switch result {
+        case .success(let stats):
+            return Outcome(stats: stats, complaints: messages)
+        case .failure(let error as ToolError):
+            // The library's own words say more than errno.
+            throw messages.last.map { ToolError($0) } ?? error
+        case .failure(let error):
+            throw error
+        }
+    }
+
+    private func read(_ configuration: String, into collector: FlowCollector) throws -> mos_stats {
+        guard mtcp_init(configuration) == 0 else {
             throw ToolError("\(trace.name): the library does not start: \(reason(errno))")
         }
         defer { mtcp_destroy() }

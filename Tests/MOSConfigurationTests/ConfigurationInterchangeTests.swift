@@ -78,7 +78,7 @@ final class ConfigurationInterchangeTests: XCTestCase {
         conf.rcvbuf_size = 4 << 20
         conf.sndbuf_size = 6
         conf.tcp_timewait = 0
-        conf.tcp_timeout = 0
+        conf.tcp_timeout = -1
         conf.cpu_mask = 0xFFFF
         conf.num_app = -1
         try configuration.apply(&conf)
@@ -93,14 +93,34 @@ final class ConfigurationInterchangeTests: XCTestCase {
         XCTAssertEqual(configuration.applications.count, 2)
     }
 
-    func testApplyRefusesNonsense() throws {
+    /// Programs clear the structure and set what they care for.
+    func testApplyKeepsWhatIsNotSaid() throws {
+        for number: Int32 in [0, -1, -2, .min] {
+            var configuration = try configuration(text)
+            var conf = mtcp_conf()
+            conf.num_cores = number
+            conf.max_concurrency = number
+            conf.rcvbuf_size = number
+            conf.sndbuf_size = number
+            conf.tcp_timewait = number
+            conf.tcp_timeout = number
+            try configuration.apply(&conf)
+            XCTAssertEqual(configuration.coreCount, 3)
+            XCTAssertEqual(configuration.maxConcurrency, 1000)
+            XCTAssertEqual(configuration.rmemSize, 4096)
+            XCTAssertEqual(configuration.wmemSize, 2048)
+            // 0 seconds in TIME_WAIT, and -1 for never, mean something.
+            XCTAssertEqual(configuration.timeWaitSeconds, number == 0 ? 0 : 7)
+            XCTAssertEqual(configuration.idleTimeoutSeconds, number == -1 ? -1 : 11)
+        }
+    }
+
+    func testApplyRefusesWhatIsTooLarge() throws {
         let changes: [(String, WritableKeyPath<mtcp_conf, Int32>, [Int32])] = [
-            ("num_cores", \.num_cores, [0, -1, 9, .max]),
-            ("max_concurrency", \.max_concurrency, [0, -1, .max]),
-            ("rcvbuf_size", \.rcvbuf_size, [0, -1, .max]),
-            ("sndbuf_size", \.sndbuf_size, [0, -1, .max]),
-            ("tcp_timewait", \.tcp_timewait, [-1, .min]),
-            ("tcp_timeout", \.tcp_timeout, [-2, .min]),
+            ("num_cores", \.num_cores, [9, .max]),
+            ("max_concurrency", \.max_concurrency, [.max]),
+            ("rcvbuf_size", \.rcvbuf_size, [.max]),
+            ("sndbuf_size", \.sndbuf_size, [.max]),
         ]
         for (name, field, values) in changes {
             for value in values {
@@ -108,6 +128,7 @@ final class ConfigurationInterchangeTests: XCTestCase {
                 let before = string(configuration.dump())
                 var conf = mtcp_conf()
                 configuration.fill(&conf)
+                conf.tcp_timeout = 5
                 conf[keyPath: field] = value
                 do throws(ConfigurationError) {
                     try configuration.apply(&conf)

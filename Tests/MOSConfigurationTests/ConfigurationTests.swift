@@ -24,6 +24,7 @@ final class ConfigurationTests: XCTestCase {
         XCTAssertNil(it.multiprocess)
         XCTAssertTrue(it.verifiesChecksums)
         XCTAssertFalse(it.busyPoll)
+        XCTAssertEqual(it.burst, 64)
         XCTAssertEqual(it.logLevel, .warning)
         XCTAssertNil(it.logDirectory)
         XCTAssertTrue(it.statisticsDevices.isEmpty)

@@ -12,10 +12,10 @@ final class BackendRegistryTests: PortTestCase {
         ops.open = { spec, queues, port, info, error, size in
             if let spec, strcmp(spec, "refuse") == 0 { return EBUSY }
             port?.pointee = nil
-            info?.pointee.num_queues = 1000 // more than asked for: the library bounds it
+            info?.pointee.num_queues = 1000  // more than asked for: the library bounds it
             return 0
         }
-        ops.recv = { _, _, _, max in Int32(max) + 1 } // a backend that lies
+        ops.recv = { _, _, _, max in Int32(max) + 1 }  // a backend that lies
         ops.close = { _ in }
         return ops
     }

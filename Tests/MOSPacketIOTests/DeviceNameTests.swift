@@ -65,7 +65,8 @@ final class DeviceNameTests: PortTestCase {
             ("speed=.", "speed= takes a number above 0"),
             ("loop=0", "loop= takes a whole number from 1"), ("loop=x", "loop= takes a whole number from 1"),
             ("loop=99999999999999999999", "loop= takes a whole number from 1"),
-            ("out=", "out= takes a file"), ("looop=2", "known are out= speed= loop="), ("x", "known are out= speed= loop="),
+            ("out=", "out= takes a file"), ("looop=2", "known are out= speed= loop="),
+            ("x", "known are out= speed= loop="),
         ] as [(String, String?)] {
             guard let reason else {
                 XCTAssertNoThrow(try open("pcap:\(file),\(option)").close())
@@ -76,7 +77,8 @@ final class DeviceNameTests: PortTestCase {
             XCTAssertEqual(failed.message, "\(file): bad option \"\(option)\": \(reason)")
         }
         XCTAssertEqual(failure("pcap:").code, EINVAL)
-        XCTAssertEqual(failure("pcap:,out=x").message, "pcap: no file named; write pcap:FILE, or pcap:- for standard input")
+        XCTAssertEqual(
+            failure("pcap:,out=x").message, "pcap: no file named; write pcap:FILE, or pcap:- for standard input")
         XCTAssertEqual(failure("null:x").message, "null:x: null: takes no options")
         XCTAssertEqual(failure("live:").code, EINVAL)
         XCTAssertEqual(

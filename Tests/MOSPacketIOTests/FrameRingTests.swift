@@ -1,6 +1,7 @@
 import CMOS
-@testable import MOSPacketIO
 import XCTest
+
+@testable import MOSPacketIO
 
 /// The ring against a plain list.
 final class FrameRingTests: XCTestCase {

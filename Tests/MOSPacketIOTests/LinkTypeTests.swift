@@ -61,24 +61,31 @@ final class LinkTypeTests: PortTestCase {
         func cooked(_ type: UInt8, _ protocolNumber: [UInt8], length: UInt8 = 6, device: [UInt8] = [0, 1]) -> [UInt8] {
             [0, type] + device + [0, length] + mac + [0xEE, 0xEE] + protocolNumber
         }
-        let got = try frames(113, [
-            cooked(0, [0x08, 0x00]) + four,
-            cooked(1, [0x86, 0xDD]) + six,
-            cooked(4, [0x08, 0x00], length: 0) + four,
-            cooked(0, [0x81, 0x00]) + [0, 5, 8, 0] + four,
-            cooked(0, [0x00, 0x04]) + [0x42, 0x42, 3],
-        ])
-        XCTAssertEqual(got.map(\.bytes), [
-            [0, 0, 0, 0, 0, 0] + mac + [0x08, 0x00] + four,
-            [255, 255, 255, 255, 255, 255] + mac + [0x86, 0xDD] + six,
-            zeros + [0x08, 0x00] + four,
-            [0, 0, 0, 0, 0, 0] + mac + [0x81, 0x00, 0, 5, 8, 0] + four,
-            [0, 0, 0, 0, 0, 0] + mac + [0, 3, 0x42, 0x42, 3],
-        ])
+        let got = try frames(
+            113,
+            [
+                cooked(0, [0x08, 0x00]) + four,
+                cooked(1, [0x86, 0xDD]) + six,
+                cooked(4, [0x08, 0x00], length: 0) + four,
+                cooked(0, [0x81, 0x00]) + [0, 5, 8, 0] + four,
+                cooked(0, [0x00, 0x04]) + [0x42, 0x42, 3],
+            ])
+        XCTAssertEqual(
+            got.map(\.bytes),
+            [
+                [0, 0, 0, 0, 0, 0] + mac + [0x08, 0x00] + four,
+                [255, 255, 255, 255, 255, 255] + mac + [0x86, 0xDD] + six,
+                zeros + [0x08, 0x00] + four,
+                [0, 0, 0, 0, 0, 0] + mac + [0x81, 0x00, 0, 5, 8, 0] + four,
+                [0, 0, 0, 0, 0, 0] + mac + [0, 3, 0x42, 0x42, 3],
+            ])
         XCTAssertEqual(got[0].wireLength, four.count + 114)
-        let refused = try errors(113, [
-            cooked(0, [0, 12]) + four, cooked(0, [8, 0], device: [3, 0x38]) + four, Array(cooked(0, [8, 0]).dropLast()),
-        ])
+        let refused = try errors(
+            113,
+            [
+                cooked(0, [0, 12]) + four, cooked(0, [8, 0], device: [3, 0x38]) + four,
+                Array(cooked(0, [8, 0]).dropLast()),
+            ])
         XCTAssertEqual(refused.given, 0)
         XCTAssertEqual(refused.errors, 3)
     }
@@ -88,14 +95,19 @@ final class LinkTypeTests: PortTestCase {
         func cooked(_ type: UInt8, _ protocolNumber: [UInt8], length: UInt8 = 6) -> [UInt8] {
             protocolNumber + [0, 0, 0, 0, 0, 3, 0, 1, type, length] + mac + [0xEE, 0xEE]
         }
-        let got = try frames(276, [
-            cooked(0, [0x08, 0x00]) + four, cooked(1, [0x86, 0xDD]) + six, cooked(3, [0x08, 0x00], length: 8) + four,
-        ])
-        XCTAssertEqual(got.map(\.bytes), [
-            [0, 0, 0, 0, 0, 0] + mac + [0x08, 0x00] + four,
-            [255, 255, 255, 255, 255, 255] + mac + [0x86, 0xDD] + six,
-            zeros + [0x08, 0x00] + four,
-        ])
+        let got = try frames(
+            276,
+            [
+                cooked(0, [0x08, 0x00]) + four, cooked(1, [0x86, 0xDD]) + six,
+                cooked(3, [0x08, 0x00], length: 8) + four,
+            ])
+        XCTAssertEqual(
+            got.map(\.bytes),
+            [
+                [0, 0, 0, 0, 0, 0] + mac + [0x08, 0x00] + four,
+                [255, 255, 255, 255, 255, 255] + mac + [0x86, 0xDD] + six,
+                zeros + [0x08, 0x00] + four,
+            ])
         XCTAssertEqual(got[0].wireLength, four.count + 114)
         XCTAssertEqual(try errors(276, [Array(cooked(0, [8, 0]).dropLast())]).errors, 1)
     }

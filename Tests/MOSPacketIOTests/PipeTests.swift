@@ -68,7 +68,11 @@ final class PipeTests: PortTestCase {
             let header = file.bytes.count
             var ends: [Int] = []
             for i in 0..<4 {
-                file.block(5) { $0.put32(0); $0.put32(0); $0.put32(0) }
+                file.block(5) {
+                    $0.put32(0)
+                    $0.put32(0)
+                    $0.put32(0)
+                }
                 file.enhancedPacket(UInt64(i), frame(i))
                 ends.append(file.bytes.count)
             }

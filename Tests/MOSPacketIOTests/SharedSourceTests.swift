@@ -67,7 +67,8 @@ final class SharedSourceTests: PortTestCase {
 
     func testSeveralThreads() throws {
         let port = try trace(20_000)
-        nonisolated(unsafe) let source = try XCTUnwrap(SharedSource(source: .port(port), queues: 4, index: Self.byNumber))
+        nonisolated(unsafe) let source = try XCTUnwrap(
+            SharedSource(source: .port(port), queues: 4, index: Self.byNumber))
         for queue in 0..<4 { source.open(queue: UInt32(queue)) }
         // One of them is slow, so that its ring fills and the others wait.
         nonisolated(unsafe) let test = self
@@ -80,7 +81,8 @@ final class SharedSourceTests: PortTestCase {
 
     func testBigFramesFillTheRingByBytes() throws {
         let port = try trace(400) { 60_000 + $0 }
-        nonisolated(unsafe) let source = try XCTUnwrap(SharedSource(source: .port(port), queues: 2, index: Self.byNumber))
+        nonisolated(unsafe) let source = try XCTUnwrap(
+            SharedSource(source: .port(port), queues: 2, index: Self.byNumber))
         for queue in 0..<2 { source.open(queue: UInt32(queue)) }
         nonisolated(unsafe) let test = self
         let results = parallel(2) { test.drain(source, $0, slow: $0 == 1) }
@@ -120,7 +122,8 @@ final class SharedSourceTests: PortTestCase {
 
     func testClosingAQueueLetsTheOthersGoOn() throws {
         let port = try trace(10_000)
-        nonisolated(unsafe) let source = try XCTUnwrap(SharedSource(source: .port(port), queues: 2, index: Self.byNumber))
+        nonisolated(unsafe) let source = try XCTUnwrap(
+            SharedSource(source: .port(port), queues: 2, index: Self.byNumber))
         source.open(queue: 0)
         source.open(queue: 1)
         var frames = [mos_io_frame](repeating: mos_io_frame(), count: 64)
@@ -136,7 +139,10 @@ final class SharedSourceTests: PortTestCase {
         XCTAssertGreaterThan(got, 500)
         XCTAssertLessThan(got, 5000)
         // It is closed while 0 waits.
-        Thread { usleep(20_000); source.close(queue: 1) }.start()
+        Thread {
+            usleep(20_000)
+            source.close(queue: 1)
+        }.start()
         got += drain(source, 0).count
         XCTAssertEqual(got, 5000)
         XCTAssertEqual(source.dropped(queue: 1), 4990)
@@ -195,7 +201,8 @@ final class SharedSourceTests: PortTestCase {
         file.record(3600, 0, frame(1))
         write("slow.pcap", file.bytes)
         let port = try open("pcap:\(path("slow.pcap")),speed=1")
-        nonisolated(unsafe) let source = try XCTUnwrap(SharedSource(source: .port(port), queues: 2, index: Self.byNumber))
+        nonisolated(unsafe) let source = try XCTUnwrap(
+            SharedSource(source: .port(port), queues: 2, index: Self.byNumber))
         for queue in 0..<2 { source.open(queue: UInt32(queue)) }
         let begin = Date()
         let counts = parallel(2) { queue in

@@ -53,7 +53,10 @@ final class TraceMergerTests: PortTestCase {
         }
         let files = (0..<3).map { _ in
             var time: UInt64 = 0
-            return (0..<1500).map { _ in time += next(3); return time }
+            return (0..<1500).map { _ in
+                time += next(3)
+                return time
+            }
         }
         var expected: [(time: UInt64, port: Int32, number: Int)] = []
         for (port, times) in files.enumerated() {
@@ -76,7 +79,8 @@ final class TraceMergerTests: PortTestCase {
     func testEmptyOnesAndNone() throws {
         XCTAssertEqual(try merge([[], [3], []]).map(\.time), [3])
         XCTAssertEqual(try merge([[], []]), [])
-        XCTAssertNil(UnsafeBufferPointer<Port>(start: nil, count: 0).withMemoryRebound(to: Port.self) { TraceMerger(ports: $0) })
+        XCTAssertNil(
+            UnsafeBufferPointer<Port>(start: nil, count: 0).withMemoryRebound(to: Port.self) { TraceMerger(ports: $0) })
     }
 
     func testASilentPortHoldsTheOthersUpButNotForEver() throws {

@@ -16,12 +16,16 @@ final class TracePortTests: PortTestCase {
                 file.record(0xFFFF_FFFF, 1, frame(4))
                 write("a.pcap", file.bytes)
                 let frames = try readAll("pcap:\(path("a.pcap"))")
-                XCTAssertEqual(frames, [
-                    Received(bytes: frame(1), wireLength: 60, time: 1_700_000_000_000_000_000 + 123_456 * scale),
-                    Received(bytes: frame(2, size: 1514), wireLength: 1514, time: 1_700_000_001_000_000_000 + 999_999 * scale),
-                    Received(bytes: frame(3), wireLength: 60, time: 0x8000_0000 * 1_000_000_000),
-                    Received(bytes: frame(4), wireLength: 60, time: 0xFFFF_FFFF * 1_000_000_000 + scale),
-                ])
+                XCTAssertEqual(
+                    frames,
+                    [
+                        Received(bytes: frame(1), wireLength: 60, time: 1_700_000_000_000_000_000 + 123_456 * scale),
+                        Received(
+                            bytes: frame(2, size: 1514), wireLength: 1514,
+                            time: 1_700_000_001_000_000_000 + 999_999 * scale),
+                        Received(bytes: frame(3), wireLength: 60, time: 0x8000_0000 * 1_000_000_000),
+                        Received(bytes: frame(4), wireLength: 60, time: 0xFFFF_FFFF * 1_000_000_000 + scale),
+                    ])
             }
         }
         XCTAssertEqual(log, [])
@@ -33,7 +37,11 @@ final class TracePortTests: PortTestCase {
                 var file = TraceBytes.pcapng(order, resolution: resolution)
                 let ticks = 1_700_000_000_123_456_789 / scale
                 file.enhancedPacket(ticks, frame(1, size: 61))
-                file.block(5) { $0.put32(0); $0.put32(0); $0.put32(0) } // statistics, to be passed over
+                file.block(5) {
+                    $0.put32(0)
+                    $0.put32(0)
+                    $0.put32(0)
+                }  // statistics, to be passed over
                 file.enhancedPacket(ticks + 1, frame(2))
                 write("a.pcapng", file.bytes)
                 let frames = try readAll("pcap:\(path("a.pcapng"))")
@@ -86,14 +94,21 @@ final class TracePortTests: PortTestCase {
     func testSnaplenCutsAndOddLengths() throws {
         var file = TraceBytes.pcap(snaplen: 64)
         file.record(1, 0, Array(frame(1).prefix(54)), original: 1514)
-        file.record(2, 0, frame(2, size: 100), original: 100) // longer than the header's snaplen
-        file.record(3, 0, frame(3), original: 10) // a wire length below the captured one
+        file.record(2, 0, frame(2, size: 100), original: 100)  // longer than the header's snaplen
+        file.record(3, 0, frame(3), original: 10)  // a wire length below the captured one
         file.record(4, 0, [], original: 60)
         file.record(5, 0, [1, 2, 3], original: 3)
         write("a.pcap", file.bytes)
         let frames = try readAll("pcap:\(path("a.pcap"))")
         XCTAssertEqual(frames.map(\.bytes.count), [54, 64, 60, 0, 3])
         XCTAssertEqual(frames.map(\.wireLength), [1514, 100, 60, 60, 3])
+    }
+
+    func testWireLengthDoesNotOverflow() throws {
+        var file = TraceBytes.pcap(link: 101)
+        file.record(1, 0, [0x45] + [UInt8](repeating: 0, count: 39), original: 0xFFFF_FFFF)
+        write("a.pcap", file.bytes)
+        XCTAssertEqual(try readAll("pcap:\(path("a.pcap"))").map(\.wireLength), [0xFFFF_FFFF])
     }
 
     func testTruncatedFileGivesWhatIsThere() throws {
@@ -225,7 +240,9 @@ final class TracePortTests: PortTestCase {
         for case let name as String in walk {
             let file = "\(root)/\(name)"
             var isFolder: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+            guard FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), !isFolder.boolValue else {
+                continue
+            }
             let port: Port
             do {
                 port = try open("pcap:\(file)")
@@ -254,7 +271,9 @@ final class TracePortTests: PortTestCase {
                 let count = text.split(whereSeparator: { $0 == "\t" || $0 == "\n" }).last.flatMap({ Int($0) })
             else { continue }
             // A pcapng file whose interfaces have different link types is beyond libpcap.
-            if let line = log.last, line.hasPrefix(file), line.hasSuffix("different from the type of the first interface") {
+            if let line = log.last, line.hasPrefix(file),
+                line.hasSuffix("different from the type of the first interface")
+            {
                 print("cut short \(line)")
                 continue
             }

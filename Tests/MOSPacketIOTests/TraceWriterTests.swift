@@ -33,14 +33,15 @@ final class TraceWriterTests: PortTestCase {
 
     func testFramesThatTheStackMakes() throws {
         write("in.pcap", TraceBytes.pcap().bytes)
-        write("out.pcap", [UInt8](repeating: 1, count: 100_000)) // what was there before goes away
+        write("out.pcap", [UInt8](repeating: 1, count: 100_000))  // what was there before goes away
         let port = try open("pcap:\(path("in.pcap")),out=\(path("out.pcap"))", queues: 2)
         for i in 0..<10 {
             let bytes = frame(i, size: 60 + 1000 * i)
             let queue = UInt32(i % 2)
             let room = try XCTUnwrap(port.transmitFrame(queue: queue, length: UInt32(bytes.count + 50)))
             room.update(from: bytes, count: bytes.count)
-            XCTAssertEqual(port.send(queue: queue, frame: room, length: UInt32(bytes.count), time: UInt64(i) * 1_000_000_007), 0)
+            XCTAssertEqual(
+                port.send(queue: queue, frame: room, length: UInt32(bytes.count), time: UInt64(i) * 1_000_000_007), 0)
         }
         var stray: UInt8 = 0
         XCTAssertEqual(port.send(queue: 0, frame: &stray, length: 1, time: 0), EINVAL)
@@ -53,7 +54,9 @@ final class TraceWriterTests: PortTestCase {
         XCTAssertEqual(
             try readAll("pcap:\(path("out.pcap"))"),
             (0..<10).map {
-                Received(bytes: frame($0, size: 60 + 1000 * $0), wireLength: 60 + 1000 * $0, time: UInt64($0) * 1_000_000_007)
+                Received(
+                    bytes: frame($0, size: 60 + 1000 * $0), wireLength: 60 + 1000 * $0, time: UInt64($0) * 1_000_000_007
+                )
             })
     }
 

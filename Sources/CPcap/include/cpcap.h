@@ -36,6 +36,11 @@ static inline uint64_t cpcap_load(const uint64_t *_Nonnull counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/// A mutex of the process, for the table of backends: a C variable, because a
+/// Swift one would be made at its first use.
+void cpcap_registry_lock(void);
+void cpcap_registry_unlock(void);
+
 /// Writes `libmos: `, the line and a line feed to standard error in one write.
 void cpcap_log(const char *_Nonnull line);
 

@@ -69,6 +69,14 @@ public struct Configuration {
     /// `busy_poll`: idle contexts spin instead of sleeping.
     public internal(set) var busyPoll = false
 
+    /// `burst`: frames that a context takes from its source at a time, 1 to 64
+    /// (the default). `NEW_DATA` is delivered, calls from other threads come
+    /// in and what was sent goes out after each burst: a small one means less
+    /// delay and more work. With 1 the order of events depends on the frames
+    /// alone, also for a pipe, whose bursts otherwise are what its writer has
+    /// written by then.
+    public internal(set) var burst = ConfigurationLimits.burst
+
     /// `log_level`, or the environment's `MOS_LOG`.
     public internal(set) var logLevel = ConfigurationLogLevel.warning
 

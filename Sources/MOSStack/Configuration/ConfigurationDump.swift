@@ -67,6 +67,7 @@ extension Configuration {
         Self.dump(.fragmentTimeout, fragmentTimeoutSeconds, &out)
         Self.dump(.fragmentMax, maxFragmentedDatagrams, &out)
         Self.dump(.busyPoll, busyPoll ? 1 : 0, &out)
+        Self.dump(.burst, burst, &out)
         Self.dump(.logLevel, &out)
         out.append(" ")
         out.append(logLevel.name)

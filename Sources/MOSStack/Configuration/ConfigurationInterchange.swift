@@ -58,28 +58,37 @@ extension Configuration {
     /// `rcvbuf_size`, `sndbuf_size`, `tcp_timewait` and `tcp_timeout`; as in
     /// the original, the rest is not looked at. (`mos: mtcp_setconf`)
     ///
-    /// Throws `EINVAL`, and changes nothing, if a value makes no sense. A
-    /// `tcp_timeout` of 0 is taken as -1, never.
+    /// Programs clear the structure and fill in what they want to change, so a
+    /// number that means nothing leaves the old value: 0 and less, except that
+    /// a `tcp_timewait` of 0 is no TIME_WAIT and a `tcp_timeout` of -1 is never.
+    ///
+    /// Throws `EINVAL`, and changes nothing, if a value is too large.
     public mutating func apply(_ conf: UnsafePointer<mtcp_conf>) throws(ConfigurationError) {
-        let cores = Int(conf.pointee.num_cores)
-        let flows = Int(conf.pointee.max_concurrency)
-        let receive = Int(conf.pointee.rcvbuf_size)
-        let send = Int(conf.pointee.sndbuf_size)
-        let timeWait = Int(conf.pointee.tcp_timewait)
-        let timeout = Int(conf.pointee.tcp_timeout)
-        try Self.check(cores, "num_cores", 1, machineCPUCount)
-        try Self.check(flows, "max_concurrency", 1, ConfigurationLimits.flows)
-        try Self.check(receive, "rcvbuf_size", 1, min(ConfigurationLimits.bufferSize, memoryLimit))
-        try Self.check(send, "sndbuf_size", 1, ConfigurationLimits.bufferSize)
-        try Self.check(timeWait, "tcp_timewait", 0, Int(Int32.max))
-        try Self.check(timeout, "tcp_timeout", -1, Int(Int32.max))
+        let largestBuffer = min(ConfigurationLimits.bufferSize, memoryLimit)
+        let cores = try Self.taken(conf.pointee.num_cores, 1, machineCPUCount, coreCount, "num_cores")
+        let flows = try Self.taken(
+            conf.pointee.max_concurrency, 1, ConfigurationLimits.flows, maxConcurrency, "max_concurrency")
+        let receive = try Self.taken(conf.pointee.rcvbuf_size, 1, largestBuffer, rmemSize, "rcvbuf_size")
+        let send = try Self.taken(
+            conf.pointee.sndbuf_size, 1, ConfigurationLimits.bufferSize, wmemSize, "sndbuf_size")
         coreCount = cores
         maxConcurrency = flows
         rmemSize = receive
         rmemMax = max(rmemMax, receive)
         wmemSize = send
-        timeWaitSeconds = timeWait
-        idleTimeoutSeconds = timeout == 0 ? -1 : timeout
+        if conf.pointee.tcp_timewait >= 0 { timeWaitSeconds = Int(conf.pointee.tcp_timewait) }
+        if conf.pointee.tcp_timeout > 0 || conf.pointee.tcp_timeout == -1 {
+            idleTimeoutSeconds = Int(conf.pointee.tcp_timeout)
+        }
+    }
+
+    /// The new value, or the old one where the new one means nothing.
+    private static func taken(
+        _ value: Int32, _ least: Int, _ most: Int, _ old: Int, _ name: StaticString
+    ) throws(ConfigurationError) -> Int {
+        if value < least { return old }
+        try check(Int(value), name, least, most)
+        return Int(value)
     }
 
     private static func check(

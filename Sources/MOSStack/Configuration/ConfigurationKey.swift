@@ -5,9 +5,9 @@ enum ConfigurationKey: Int {
     // mos
     case forward, memoryChannels, statPrint, mosLog, maxConcurrency, noRingBuffers, rmemSize, wmemSize
     case timeWaitInterval, tcpTimeout, multiprocess, rmemMax, memoryLimit, rxChecksum
-    case fragmentTimeout, fragmentMax, logLevel, dpdkArguments, busyPoll
+    case fragmentTimeout, fragmentMax, logLevel, dpdkArguments, busyPoll, burst
 
-    static let count = busyPoll.rawValue + 1
+    static let count = burst.rawValue + 1
 
     /// The key of this name in a block of this kind.
     static func named(_ text: ConfigurationBytes, in block: ConfigurationBlock) -> ConfigurationKey? {
@@ -52,6 +52,7 @@ enum ConfigurationKey: Int {
         case .logLevel: return "log_level"
         case .dpdkArguments: return "dpdk_args"
         case .busyPoll: return "busy_poll"
+        case .burst: return "burst"
         }
     }
 }

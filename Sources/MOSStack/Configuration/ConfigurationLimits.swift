@@ -28,6 +28,8 @@ public enum ConfigurationLimits {
     public static let fragmentTimeout = 3600
     /// `frag_max`, datagrams.
     public static let fragmentedDatagrams = 1 << 20
+    /// `burst`, frames (`MOS_IO_BURST` in `mos_io.h`).
+    public static let burst = 64
     /// `nb_mem_channels`.
     public static let memoryChannels = 32
 }

@@ -47,6 +47,7 @@ extension ConfigurationParser {
         case .logLevel: configuration.logLevel = try logLevel(item)
         case .dpdkArguments: configuration.dpdkArguments = try dpdkArguments(item)
         case .busyPoll: configuration.busyPoll = try flag(item)
+        case .burst: configuration.burst = try number(item, 1, ConfigurationLimits.burst)
         }
     }
 

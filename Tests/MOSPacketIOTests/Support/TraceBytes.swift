@@ -100,11 +100,13 @@ struct TraceBytes {
 /// An Ethernet frame of that many bytes (at least 18) that carries a number.
 func frame(_ number: Int, size: Int = 60) -> [UInt8] {
     var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: size)
-    bytes.replaceSubrange(0..<18, with: [
-        2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00,
-        UInt8(truncatingIfNeeded: number >> 24), UInt8(truncatingIfNeeded: number >> 16),
-        UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number),
-    ])
+    bytes.replaceSubrange(
+        0..<18,
+        with: [
+            2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0x00,
+            UInt8(truncatingIfNeeded: number >> 24), UInt8(truncatingIfNeeded: number >> 16),
+            UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number),
+        ])
     return bytes
 }
 
