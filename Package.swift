@@ -15,7 +15,7 @@ let embedded = Context.environment["MOS_EMBEDDED"] == "1"
 let swiftSettings: [SwiftSetting] = embedded
     ? [
         .enableExperimentalFeature("Embedded"),
-        .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
+        .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked", "-disable-stack-protector"]),
     ]
     : []
 
@@ -82,7 +82,7 @@ if embedded {
         .testTarget(name: "MOSWireTests", dependencies: ["MOSWire"]),
         .testTarget(name: "MOSTCPTests", dependencies: ["MOSTCP", "MOSWire", "MOSStorage"]),
         .testTarget(name: "ToolTests", dependencies: ["mos"]),
-        .testTarget(name: "MOSStackTests", dependencies: ["MOS", "MOSStack", "CMOS", "CSys"]),
+        .testTarget(name: "MOSStackTests", dependencies: ["MOS", "MOSStack", "MOSWire", "MOSStorage", "CMOS", "CSys"]),
     ]
     products.append(.executable(name: "mos", targets: ["mos"]))
 }

@@ -116,8 +116,8 @@ struct mos_io_ops {
        only) for `queues_wanted` >= 1 contexts. Sets *port and *info and
        returns 0; or returns an errno value after writing one line without a
        line feed, NUL-terminated, of at most error_size bytes, to error: what
-       is wrong and, if it is known, what to do about it. Runs inside
-       mtcp_init() and may block. */
+       is wrong and, if it is known, what to do about it. Runs inside the
+       first mtcp_create_context() and may block. */
     int (*open)(const char *spec, uint32_t queues_wanted, void **port,
                 struct mos_io_info *info, char *error, size_t error_size);
 

@@ -179,14 +179,17 @@ int mtcp_setconf(const struct mtcp_conf *conf);
  * mOS: mtcp_core_affinitize(3) */
 int mtcp_core_affinitize(int cpu);
 
-/** Makes the context of one core and starts its stack thread. It reads no
- * trace before the application is ready (mtcp_app_join(), mtcp_epoll_wait(),
- * mtcp_accept() or a blocking mtcp_connect()).
+/** Makes the context of one core and starts its stack thread; the first one
+ * opens the interfaces. It reads no trace before the application is ready
+ * (mtcp_app_join(), mtcp_epoll_wait(), mtcp_accept() or a blocking
+ * mtcp_connect()).
  *
  * @param cpu  0 to num_cores - 1
  * @return the context; NULL with EINVAL (no such core), EPERM (before
- *         mtcp_init()), EEXIST (the core has a context), ENOMEM, EAGAIN (no
- *         thread to be had)
+ *         mtcp_init()), EEXIST (the core has a context, or had one that is
+ *         destroyed), ENOMEM, EAGAIN (no thread to be had), or what was wrong
+ *         with an interface: ENOENT, EACCES, EPERM, ENODEV, EINVAL, ENOTSUP …,
+ *         said in one line on standard error
  *
  * mOS: mtcp_create_context(3) */
 mctx_t mtcp_create_context(int cpu);

@@ -3,18 +3,8 @@
 
 #include <sys/uio.h>
 
-static __thread void *current __attribute__((tls_model("initial-exec")));
+__thread void *csys_current_context;
 static __thread int depth __attribute__((tls_model("initial-exec")));
-
-void *csys_current(void)
-{
-    return current;
-}
-
-void csys_set_current(void *context)
-{
-    current = context;
-}
 
 int csys_lock_depth(void)
 {
@@ -31,6 +21,17 @@ void csys_log_line(const char *text)
     struct iovec line[2] = { { (void *)text, strlen(text) }, { (void *)"\n", 1 } };
     ssize_t written = writev(STDERR_FILENO, line, 2);
     (void)written; /* nowhere to report it */
+}
+
+void *csys_reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    if (size >= (size_t)8 << 20)
+        madvise(p, size, MADV_HUGEPAGE); /* a wish: EINVAL where there are none */
+    return p;
 }
 
 int csys_poll(struct pollfd *list, unsigned count, uint64_t nanoseconds)

@@ -62,7 +62,14 @@ public func mtcp_app_join(_ mctx: mctx_t!) {
 
 @c @implementation
 public func mtcp_get_connection_cnt(_ mctx: mctx_t!) -> UInt32 {
-    setUp(mctx, failure: 0) { (context) throws(Errno) in UInt32(truncatingIfNeeded: context.stats.pointee.flows_now) }
+    do throws(Errno) {
+        let context = try find(mctx)
+        context.enter()
+        defer { context.leaveUnchanged() }
+        return UInt32(truncatingIfNeeded: context.stats.pointee.flows_now)
+    } catch {
+        return fail(error.code, 0)
+    }
 }
 
 @c @implementation

@@ -48,6 +48,9 @@ struct EventSetHeader {
     var raisableCount: UInt32
     /// By bit: where the region of a built-in event in `mask` starts.
     var starts: RootIndexes
+    /// The handler of the built-in event of bit 0 (`MOS_ON_PKT_IN`), if its
+    /// region is nothing but that handler: what most packets run.
+    var packetHandler: callback_t?
     /// XOR of the hashes of its pairs.
     var id: UInt64
     /// Different for every set that a table ever builds, from 1.

@@ -101,12 +101,20 @@ struct EventSetDraft {
             to: EventSetHeader(
                 mask: mask, references: 0, nodeCount: UInt32(truncatingIfNeeded: nodeCount),
                 raisableCount: UInt32(truncatingIfNeeded: raisableCount),
-                starts: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), id: id, serial: serial, next: nil,
+                starts: (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), packetHandler: packetHandler, id: id, serial: serial, next: nil,
                 nextInLimbo: nil, pairCount: UInt32(truncatingIfNeeded: pairCount), isInLimbo: false))
         set.starts.update(from: starts, count: BuiltInEvent.count)
         set.nodes.initialize(from: nodes, count: nodeCount)
         set.raisables.initialize(from: raisables, count: raisableCount)
         return set
+    }
+
+    /// See `EventSetHeader.packetHandler`. With something to raise in the set
+    /// the long way is needed.
+    private var packetHandler: callback_t? {
+        guard mask & BuiltInEvent.packetIn != 0, raisableCount == 0 else { return nil }
+        let node = nodes[Int(starts[0])]
+        return node.span == 1 ? node.handler : nil
     }
 
     var isEmpty: Bool { pairCount == 0 }

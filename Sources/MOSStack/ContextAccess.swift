@@ -27,6 +27,12 @@ extension Context {
         thread.wake()
     }
 
+    /// The same when nothing was set up: it does not count as a setup call.
+    public func leaveUnchanged() {
+        if isCurrent { return }
+        thread.unlock()
+    }
+
     /// `mtcp_settimer`.
     public func setTimer(_ id: Int32, after duration: UInt64, _ callback: callback_t) throws(Errno) {
         if !isCurrent, !thread.virtualClock { now = max(now, SystemClock.wall()) }
@@ -37,6 +43,22 @@ extension Context {
         else { throw .noMemory }
         stats.pointee.timers = UInt64(timers.count)
         thread.nextDeadline = min(thread.nextDeadline, timers.peekDeadline)
+    }
+
+    /// The first packet starts the clock of a trace: timers that were set
+    /// before count from there.
+    func startClock(at time: UInt64) {
+        thread.clockRuns = true
+        now = time
+        guard timers.count > 0 else { return }
+        var waiting = timers
+        timers = TimerHeap()
+        while let timer = waiting.pop() {
+            let (deadline, overflow) = time.addingReportingOverflow(timer.deadline)
+            _ = timers.push(deadline: overflow ? .max : deadline, first: timer.first, second: timer.second)
+        }
+        waiting.destroy()
+        thread.nextDeadline = min(wheel.nextExpiry, timers.peekDeadline)
     }
 
     public func raise(event: UInt64) -> Bool { dispatcher.raise(event) }
@@ -128,10 +150,12 @@ extension ContextSettings {
 }
 
 extension Configuration {
-    /// The CPU of a context: the n-th that a `netdev` mask names.
+    /// The CPU of a context: the n-th that a `netdev` mask names; for further
+    /// ones, which `mtcp_setconf` allows, the first that none names.
     func cpu(ofCore core: Int) -> Int {
-        var mask = cpuMask
-        for _ in 0..<core { mask &= mask &- 1 }
-        return mask == 0 ? core : mask.trailingZeroBitCount
+        let named = cpuMask.nonzeroBitCount
+        var mask = core < named ? cpuMask : ~cpuMask
+        for _ in 0..<(core < named ? core : core - named) { mask &= mask &- 1 }
+        return mask.trailingZeroBitCount
     }
 }

@@ -12,61 +12,72 @@ extension Context {
     /// Handles a burst of at most 64 frames, which stay valid and unchanged
     /// until this returns.
     func process(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
-        // Parse, and ask for the index's lines.
-        for i in 0..<count {
-            let frame = frames + i
-            if i &+ Context.lookAhead < count {
-                let ahead = UnsafeRawPointer(frames[i &+ Context.lookAhead].data)
-                csys_prefetch(ahead)
-                if let ahead { csys_prefetch(ahead + 64) }
-            }
-            Packet.parse(
-                into: packets + i, frame: frame.pointee.data, length: frame.pointee.len,
-                wireLength: frame.pointee.wire_len, timestamp: frame.pointee.time_ns,
-                vouched: UInt8(truncatingIfNeeded: frame.pointee.flags),
-                port: Int8(truncatingIfNeeded: frame.pointee.port), seed: seed)
-            if packets[i].kind == .tcp { index.prefetch(hash: packets[i].hash) }
-        }
-        // Look up, and ask for the flows' lines.
-        for i in 0..<count {
-            var found = poolNil
-            if packets[i].kind == .tcp {
-                var probe = index.probe(hash: packets[i].hash)
-                found = probe.next() ?? poolNil
-            }
-            candidates[i] = found
-            if found != poolNil {
-                let record = UnsafeRawPointer(flow(found))
-                csys_prefetch_write(record)
-                csys_prefetch_write(record + 64)
-                csys_prefetch_write(record + 128)
-                csys_prefetch_write(record + 192)
-                csys_prefetch_write(record + 256)
-            }
-        }
-        // Ask for the sockets' lines a little ahead of their use.
-        for i in 0..<Swift.min(Context.lookAhead, count) { prefetchSocket(candidates[i]) }
         segmentCount = 0
-        for i in 0..<count {
-            let time = packets[i].timestamp
-            if time > now {
-                now = time
-                if time >= thread.nextDeadline { runDeadlines() }
+        // Four stages, each a few packets behind the one before, so that
+        // memory is on its way while others are worked on: parse and ask for
+        // the index's line; look up and ask for the flow's; ask for its
+        // socket's and buffers'; handle.
+        let lag = Context.stageLag
+        for step in 0..<(count &+ 3 &* lag) {
+            if step < count { parse(frames, step, count) }
+            let second = step &- lag
+            if second >= 0, second < count { lookUp(second) }
+            let third = second &- lag
+            if third >= 0, third < count { prefetchBeside(candidates[third]) }
+            let i = third &- lag
+            if i >= 0 {
+                let time = packets[i].timestamp
+                if time > now {
+                    now = time
+                    if time >= thread.nextDeadline { runDeadlines() }
+                }
+                handle(packets + i, candidate: candidates[i], frame: frames + i)
             }
-            if i &+ Context.lookAhead < count { prefetchSocket(candidates[i &+ Context.lookAhead]) }
-            handle(packets + i, candidate: candidates[i], frame: frames + i)
         }
         finishBurst()
     }
 
-    /// How many packets ahead memory is asked for.
-    private static var lookAhead: Int { 8 }
+    /// Packets between two stages.
+    private static var stageLag: Int { 6 }
 
     @inline(__always)
-    private func prefetchSocket(_ candidate: UInt32) {
+    private func parse(_ frames: UnsafePointer<mos_io_frame>, _ i: Int, _ count: Int) {
+        let frame = frames + i
+        let ahead = i &+ Context.stageLag
+        if ahead < count { csys_prefetch(frames[ahead].data) }
+        Packet.parse(
+            into: packets + i, frame: frame.pointee.data, length: frame.pointee.len,
+            wireLength: frame.pointee.wire_len, timestamp: frame.pointee.time_ns,
+            vouched: UInt8(truncatingIfNeeded: frame.pointee.flags),
+            port: Int8(truncatingIfNeeded: frame.pointee.port), seed: seed)
+        if packets[i].kind == .tcp { index.prefetch(hash: packets[i].hash) }
+    }
+
+    /// By hash alone: a flow that an earlier packet of the burst makes or
+    /// ends is found again, or not, when this one is handled.
+    @inline(__always)
+    private func lookUp(_ i: Int) {
+        var found = poolNil
+        if packets[i].kind == .tcp {
+            var probe = index.probe(hash: packets[i].hash)
+            found = probe.next() ?? poolNil
+            if found != poolNil {
+                let record = UnsafeRawPointer(flow(found))
+                csys_prefetch_write(record)
+                csys_prefetch_write(record + 64)
+            }
+        }
+        candidates[i] = found
+    }
+
+    @inline(__always)
+    private func prefetchBeside(_ candidate: UInt32) {
         if candidate == poolNil { return }
-        let first = flow(candidate).pointee.firstSocket
+        let f = flow(candidate)
+        let first = f.pointee.firstSocket
         if first != poolNil { csys_prefetch_write(socket(first)) }
+        if f.pointee.bits.contains(.clientKeeps) { csys_prefetch_write(f.buffer(0)) }
+        if f.pointee.bits.contains(.serverKeeps) { csys_prefetch_write(f.buffer(1)) }
     }
 
     /// What is due after the last packet of a burst.
@@ -323,10 +334,11 @@ extension Context {
         let f = flow(found)
         let receiver = 1 &- sender
         f.pointee.lastSeen = now
-        let counters = f.sent(sender)
-        counters.pointee.wireBytes &+= UInt64(p.pointee.wireLength)
-        counters.pointee.payloadBytes &+= UInt64(p.pointee.payloadLength)
         f.packets(sender).pointee &+= 1
+        let (sum, overflow) = f.overhead(sender).pointee.addingReportingOverflow(
+            p.pointee.wireLength &- UInt32(p.pointee.payloadLength))
+        f.overhead(sender).pointee = sum
+        if overflow { f.overheadCarry(sender).pointee &+= 1 }
         if sender == Sender.client {
             f.pointee.flags.insert(.lastToServer)
         } else {
@@ -339,20 +351,24 @@ extension Context {
         }
 
         let tcp = TCPEmulation(f.connection, f.history, sender: sender)
-        if let verdict = tcp.judgeInOrder(p) {
-            // Both ends are established and the segment is the next one.
+        // Bytes that fill a hole may repeat some behind it: not here.
+        if tcp.isNextInOrder(p), p.pointee.payloadLength == 0 || f.pointee.bits.isDisjoint(with: .hole(receiver)) {
             beginPacket(p, flow: found, sender: sender)
-            _ = tcp.send(p, verdict)
-            if p.pointee.acknowledgement.follows(f.side(sender).pointee.rcvNxt) { fillGap(found, sender, p) }
+            tcp.sendInOrder(p)
+            if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
             if UInt32(f.pointee.sendMask) & BuiltInEvent.packetIn != 0 {
-                raise(f, BuiltInEvent.packetIn, .send, side: sender, sender: sender)
+                raisePacketIn(f, .send, side: sender, sender: sender)
             }
             if !current.isDropped {
-                _ = tcp.receive(p, verdict)
-                if verdict.contains(.payload) { takeInOrder(found, receiver, p) }
+                tcp.receiveInOrder(p)
+                if p.pointee.payloadLength > 0 { takeInOrder(found, receiver, p) }
                 if UInt32(f.pointee.receiveMask) & BuiltInEvent.packetIn != 0 {
-                    raise(f, BuiltInEvent.packetIn, .receive, side: receiver, sender: sender)
+                    raisePacketIn(f, .receive, side: receiver, sender: sender)
                 }
+            }
+            if !current.isDropped, !settings.forwards {
+                endPacket()
+                return
             }
             completePacket(found, p, frame)
         } else {
@@ -370,23 +386,25 @@ extension Context {
         let verdict = tcp.judge(p)
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
 
+        f.irregular(sender).pointee &+= Int64(p.pointee.payloadLength)
         let offset = streamOffset(f, receiver, of: p)
         beginPacket(p, flow: found, sender: sender)
 
-        if p.pointee.flags & TCPFlags.syn == 0, sender == Sender.client { settleSYNData(found, p) }
-
         // The sender's end.
         let starting = f.pointee.flags.contains(.starting)
-        let sentChange = tcp.send(p, verdict)
-        if verdict.contains(.acceptable), p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack,
-            p.pointee.acknowledgement.follows(f.side(sender).pointee.rcvNxt)
-        {
-            fillGap(found, sender, p)
+        let before = tcp.S.pointee.state
+        let isSegment = verdict.contains(.acceptable) && p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0
+        if isSegment, sender == Sender.client { settleSYNData(found, p) }
+        tcp.send(p, verdict)
+        if isSegment {
+            if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
+            tcp.sendFIN(p, verdict)
+        } else if verdict.contains(.acceptable), p.pointee.flags & TCPFlags.syn != 0 {
+            handleSYNPayload(found, p, tcp, sender)
         }
-        if p.pointee.flags & TCPFlags.syn != 0 { handleSYNPayload(found, p, tcp, sender) }
         raise(
             f, BuiltInEvent.packetIn | (starting ? BuiltInEvent.connectionStart : 0)
-                | (sentChange ? BuiltInEvent.stateChange : 0), .send, side: sender, sender: sender)
+                | (tcp.S.pointee.state != before ? BuiltInEvent.stateChange : 0), .send, side: sender, sender: sender)
         if starting { f.pointee.flags.remove(.starting) }
         if current.isDropped {
             completePacket(found, p, frame)
@@ -394,10 +412,8 @@ extension Context {
         }
 
         // The receiver's end.
+        if verdict.contains(.beyondWindow) { raiseError(f, side: receiver, sender: sender) }
         noteRetransmission(found, p, verdict, receiver, sender, offset)
-        if verdict.contains(.beyondWindow), p.pointee.payloadLength > 0 {
-            raiseError(f, side: receiver, sender: sender)
-        }
         var changed = tcp.receive(p, verdict)
         if p.pointee.flags & TCPFlags.syn != 0 {
             if verdict.contains(.acceptable) { takeSYNPayload(found, p, verdict, receiver) }
@@ -405,8 +421,9 @@ extension Context {
             takePayload(found, receiver, sender, p, offset)
         }
         if verdict.contains(.timestamps) { tcp.rememberTimestamp(p) }
-        if verdict.contains(.acceptable), f.side(sender).pointee.flags.contains(.finSent) {
-            if takeFIN(found, tcp, sender) { changed = true }
+        if tcp.S.pointee.flags.contains(.finSent) {
+            tcp.arriveFIN(p, verdict)
+            if tcp.receiveFIN() { changed = true }
         }
         if verdict.contains(.reset) { f.pointee.flags.insert(.wasReset) }
         raise(

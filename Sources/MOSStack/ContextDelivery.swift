@@ -2,6 +2,7 @@
 
 import CMOS
 import CPcap
+import CSys
 import MOSEvents
 import MOSPacketIO
 import MOSStorage
@@ -29,6 +30,20 @@ extension Context {
         raiseSeveral(f, wanted, hook, side: side, sender: sender)
     }
 
+    /// `MOS_ON_PKT_IN`, which most packets raise alone.
+    @inline(__always)
+    func raisePacketIn(_ f: FlowPointer, _ hook: Hook, side: Int, sender: Int) {
+        if f.pointee.bits.contains(.several) {
+            raise(f, BuiltInEvent.packetIn, hook, side: side, sender: sender)
+            return
+        }
+        let at = f.pointee.firstSocket
+        if at == poolNil { return }
+        let s = socket(at)
+        if s.pointee.flags.contains(.stopped(side)) { return }
+        dispatcher.dispatchPacketIn(s.set(hook), handle, socket: Int32(bitPattern: at), side: Int32(side))
+    }
+
     @inline(never)
     private func raiseSeveral(_ f: FlowPointer, _ events: UInt32, _ hook: Hook, side: Int, sender: Int) {
         var left = events
@@ -41,14 +56,15 @@ extension Context {
 
     @inline(__always)
     private func raiseOne(_ f: FlowPointer, _ event: UInt32, _ hook: Hook, side: Int, sender: Int) {
-        var at = sender == Sender.client ? f.pointee.firstSocket : f.pointee.lastSocket
+        let forwards = sender == Sender.client || !f.pointee.bits.contains(.several)
+        var at = forwards ? f.pointee.firstSocket : f.pointee.lastSocket
         while at != poolNil {
             let s = socket(at)
             if !s.pointee.flags.contains(.stopped(side)) {
                 dispatcher.dispatch(s.set(hook), root: event, handle, socket: Int32(bitPattern: at), side: Int32(side))
             }
             // Nobody leaves the chain while handlers run.
-            at = sender == Sender.client ? s.pointee.next : s.pointee.previous
+            at = forwards ? s.pointee.next : s.pointee.previous
         }
     }
 
@@ -116,6 +132,7 @@ extension Context {
         // Handlers cannot add to the queue: only packets do.
         var at = 0
         while at < newDataCount {
+            prefetchEntry(at &+ 4)
             let entry = newData[at]
             at &+= 1
             if entry == .max { continue }
@@ -123,6 +140,19 @@ extension Context {
         }
         newDataCount = 0
         segmentCount = 0
+    }
+
+    /// What delivery touches first has left the nearest cache since its packet.
+    @inline(__always)
+    private func prefetchEntry(_ at: Int) {
+        guard at < newDataCount, newData[at] != .max else { return }
+        let f = flow(UInt32(newData[at] >> 1))
+        csys_prefetch_write(f)
+        csys_prefetch_write(f.buffer(Int(newData[at] & 1)))
+        if at >= 2, newData[at &- 2] != .max {
+            let first = flow(UInt32(newData[at &- 2] >> 1)).pointee.firstSocket
+            if first != poolNil { csys_prefetch_write(socket(first)) }
+        }
     }
 
     func deliverNewData(_ found: UInt32, _ side: Int) {
@@ -134,9 +164,7 @@ extension Context {
             var at = sender == Sender.client ? f.pointee.firstSocket : f.pointee.lastSocket
             while at != poolNil {
                 let s = socket(at)
-                if !s.pointee.flags.contains(.stopped(side)), s.bufferLimit(side) > 0,
-                    !s.pointee.flags.contains(.rangesOnly(side))
-                {
+                if s.pointee.flags.isDisjoint(with: .deaf(side)) {
                     dispatcher.dispatch(
                         s.pointee.nullSet, root: BuiltInEvent.newData, handle, socket: Int32(bitPattern: at),
                         side: Int32(side))

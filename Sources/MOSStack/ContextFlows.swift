@@ -26,7 +26,8 @@ extension Context {
     /// A segment without a flow: the SYN of a new one, or an orphan.
     @inline(never)
     func handleStranger(_ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
-        if p.pointee.flags & (TCPFlags.syn | TCPFlags.ack | TCPFlags.rst | TCPFlags.fin) == TCPFlags.syn, isWanted(p) {
+        // A RST is never the beginning of something (RFC 9293 §3.10.7.2).
+        if p.pointee.flags & (TCPFlags.syn | TCPFlags.ack | TCPFlags.rst) == TCPFlags.syn, isWanted(p) {
             if let found = start(p) {
                 advance(found, p, Sender.client, frame)
                 return
@@ -69,13 +70,15 @@ extension Context {
             to: FlowRecord(
                 clientAddress: p.pointee.source, serverAddress: p.pointee.destination,
                 clientPort: p.pointee.sourcePort, serverPort: p.pointee.destinationPort,
-                hash: p.pointee.hash, lastSeen: now, flags: [.inUse, .starting, .lastToServer],
-                nullMask: 0, sendMask: 0, receiveMask: 0, firstSocket: poolNil, lastSocket: poolNil,
+                firstSocket: poolNil, lastSeen: now, flags: [.inUse, .starting, .lastToServer],
+                nullMask: 0, sendMask: 0, receiveMask: 0,
                 clientSegments: (noSegment, noSegment), serverSegments: (noSegment, noSegment),
-                clientPending: 0, serverPending: 0, endReason: 0, clientInterface: p.pointee.port,
-                serverInterface: -1, reserved: 0,
-                connection: TCPConnection(), clientSent: FlowCounters(), serverSent: FlowCounters(), clientPackets: 0, serverPackets: 0,
+                clientPending: 0, serverPending: 0, bits: [], endReason: 0, clientInterface: p.pointee.port,
+                serverInterface: -1, clientPackets: 0, serverPackets: 0, clientOverhead: 0, serverOverhead: 0,
+                connection: TCPConnection(),
                 history: TCPHistory(), clientLimit: 0, serverLimit: 0, started: now,
+                clientIrregular: 0, serverIrregular: 0, hash: p.pointee.hash, lastSocket: poolNil,
+                clientOverheadCarry: 0, serverOverheadCarry: 0,
                 clientBuffer: StreamBuffer(mode: buffersOff ? .rangesOnly : .payload),
                 serverBuffer: StreamBuffer(mode: buffersOff ? .rangesOnly : .payload)))
         if p.pointee.ipVersion == 6 {
@@ -121,16 +124,17 @@ extension Context {
         sets.retain(l.pointee.receiveSet)
         socket(id).initialize(
             to: SocketRecord(
-                kind: .monitorActive,
-                flags: l.pointee.flags.intersection([.keepsHistory, .clientRangesOnly, .serverRangesOnly]),
-                families: l.pointee.families, overlap: l.pointee.overlap, flow: found, listener: listener,
-                next: poolNil, previous: f.pointee.lastSocket,
+                kind: .monitorActive, families: l.pointee.families,
+                flags: l.pointee.flags.intersection(
+                    [.keepsHistory, .clientRangesOnly, .serverRangesOnly, .clientMute, .serverMute]),
+                next: poolNil, previous: f.pointee.lastSocket, flow: found,
                 nullSet: l.pointee.nullSet, sendSet: l.pointee.sendSet, receiveSet: l.pointee.receiveSet,
-                uctx: nil, read: (0, 0), limit: l.pointee.limit))
+                uctx: nil, read: (0, 0), listener: listener, overlap: l.pointee.overlap, limit: l.pointee.limit))
         if f.pointee.lastSocket == poolNil {
             f.pointee.firstSocket = id
         } else {
             socket(f.pointee.lastSocket).pointee.next = id
+            f.pointee.bits.insert(.several)
         }
         f.pointee.lastSocket = id
     }
@@ -184,13 +188,21 @@ extension Context {
     }
 
     private func setBuffer(_ f: FlowPointer, _ side: Int, _ limit: UInt32, _ payload: Bool) {
-        f.limit(side).pointee = limit
         let buffer = f.buffer(side)
         let mode: StreamBuffer.Mode = payload ? .payload : .rangesOnly
         if buffer.pointee.mode != mode {
             materialize(f, side)
             buffer.pointee.setMode(mode, pool: &memory)
+            noteHole(f, side)
             noteMemory()
+        }
+        f.limit(side).pointee = limit
+        if payload { f.pointee.bits.insert(.keeps(side)) } else { f.pointee.bits.remove(.keeps(side)) }
+        if limit > 0, !payload {
+            materialize(f, side)
+            f.pointee.bits.insert(.ranges(side))
+        } else {
+            f.pointee.bits.remove(.ranges(side))
         }
     }
 
@@ -293,9 +305,10 @@ extension Context {
         let f = flow(found)
         if settings.forwards, let frame { forwarder.forward(frame, p, self) }
         let tcp = TCPEmulation(f.connection, f.history, sender: sender)
-        let verdict = tcp.judgeInOrder(p) ?? tcp.judge(p)
+        let verdict = tcp.judge(p)
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, nil) { return }
-        _ = tcp.send(p, verdict)
+        tcp.send(p, verdict)
+        tcp.sendFIN(p, verdict)
         _ = tcp.receive(p, verdict)
         let receiver = f.side(1 &- sender)
         if verdict.contains(.payload) {
@@ -303,7 +316,8 @@ extension Context {
             let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
             if end.follows(receiver.pointee.rcvNxt) { receiver.pointee.rcvNxt = end }
         }
-        if verdict.contains(.acceptable), f.side(sender).pointee.flags.contains(.finSent) { _ = tcp.receiveFIN() }
+        tcp.arriveFIN(p, verdict)
+        _ = tcp.receiveFIN()
         let client = f.pointee.connection.client.state
         let server = f.pointee.connection.server.state
         if client.isFinished, server.isFinished { remove(found) }

@@ -128,6 +128,7 @@ extension Context {
                 if patient { thread.lockForStack() }
                 if count > 0 {
                     received = true
+                    if thread.virtualClock, !thread.clockRuns { startClock(at: frames[0].time_ns) }
                     process(frames, Int(count))
                 } else if count < 0 {
                     inputs.end(at)

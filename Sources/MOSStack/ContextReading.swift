@@ -15,8 +15,7 @@ extension Context {
         let (s, found) = try findActive(id)
         guard side == Int32(MOS_SIDE_CLI) || side == Int32(MOS_SIDE_SVR) else { throw .invalid }
         let side = Int(side)
-        guard s.bufferLimit(side) > 0, !s.pointee.flags.contains(.rangesOnly(side)),
-            !s.pointee.flags.contains(.stopped(side)), flow(found).buffer(side).pointee.mode == .payload
+        guard s.pointee.flags.isDisjoint(with: .deaf(side)), flow(found).buffer(side).pointee.mode == .payload
         else { throw .invalid }
         return (s, flow(found), side)
     }
@@ -323,8 +322,9 @@ extension Context {
         let f = flow(found)
         var out = mos_flow_side()
         out.packets = UInt64(f.packets(sender).pointee)
-        out.wire_bytes = f.sent(sender).pointee.wireBytes
-        out.payload_bytes = f.sent(sender).pointee.payloadBytes
+        out.payload_bytes = f.streamEnd(1 &- sender) &+ UInt64(bitPattern: f.irregular(sender).pointee)
+        out.wire_bytes = UInt64(f.overheadCarry(sender).pointee) << 32 &+ UInt64(f.overhead(sender).pointee)
+            &+ out.payload_bytes
         if f.pointee.flags.contains(.extended) {
             let odd = irregularities(found, sender).pointee
             out.retransmitted_packets = UInt64(odd.retransmittedPackets)

@@ -53,11 +53,12 @@ extension Context {
         let limit = settings.buffersOff ? 0 : settings.rmemSize
         socket(id).initialize(
             to: SocketRecord(
-                kind: kind, flags: [.keepsHistory], families: families,
-                overlap: (UInt8(MOS_OVERLAP_POLICY_FIRST), UInt8(MOS_OVERLAP_POLICY_FIRST)),
-                flow: poolNil, listener: poolNil, next: poolNil, previous: poolNil,
-                nullSet: .empty, sendSet: .empty, receiveSet: .empty, uctx: nil, read: (0, 0),
+                kind: kind, families: families, flags: [.keepsHistory], next: poolNil, previous: poolNil,
+                flow: poolNil, nullSet: .empty, sendSet: .empty, receiveSet: .empty, uctx: nil, read: (0, 0),
+                listener: poolNil, overlap: (UInt8(MOS_OVERLAP_POLICY_FIRST), UInt8(MOS_OVERLAP_POLICY_FIRST)),
                 limit: (limit, limit)))
+        socket(id).noteMute(0)
+        socket(id).noteMute(1)
         return Int32(bitPattern: id)
     }
 
@@ -276,6 +277,7 @@ extension Context {
             } else {
                 s.pointee.flags.remove(.rangesOnly(side))
             }
+            s.noteMute(side)
         case Int32(MOS_CLIOVERLAP.rawValue), Int32(MOS_SVROVERLAP.rawValue):
             guard number >= 0, number < Int32(MOS_OVERLAP_CNT) else { throw .invalid }
             if name == Int32(MOS_CLIOVERLAP.rawValue) {

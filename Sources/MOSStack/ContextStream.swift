@@ -18,22 +18,23 @@ extension Context {
     @inline(__always)
     func takeInOrder(_ found: UInt32, _ receiver: Int, _ p: UnsafePointer<Packet>) {
         let f = flow(found)
-        let buffer = f.buffer(receiver)
         let length = UInt32(p.pointee.payloadLength)
-        if !buffer.pointee.hasOutOfOrder, p.pointee.payloadCaptured == p.pointee.payloadLength,
+        if f.pointee.bits.isDisjoint(with: .irregular(receiver)), p.pointee.payloadCaptured == p.pointee.payloadLength,
             segmentCount < Context.segmentRoom
         {
-            if f.limit(receiver).pointee == 0 || buffer.pointee.mode == .rangesOnly {
-                _ = buffer.pointee.advanceWithoutStoring(length: length, pool: &memory)
-            } else {
+            let side = f.side(receiver)
+            side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
+            if f.pointee.bits.contains(.keeps(receiver)) {
                 append(f, receiver, p.pointee.frame + Int(p.pointee.payloadOffset), length)
                 f.pending(receiver).pointee &+= length
                 queueNewData(found, receiver)
+            } else {
+                f.pending(receiver).pointee &+= length
+                if f.pending(receiver).pointee > 1 << 30 { materialize(f, receiver) }
             }
-            let side = f.side(receiver)
-            side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
             return
         }
+        f.irregular(1 &- receiver).pointee &+= Int64(length)
         takePayload(found, receiver, 1 &- receiver, p, f.streamEnd(receiver))
     }
 
@@ -105,7 +106,9 @@ extension Context {
     private func advanceReceiver(_ found: UInt32, _ receiver: Int, from before: UInt64) {
         let f = flow(found)
         let gained = f.buffer(receiver).pointee.inOrderEnd &- before
+        noteHole(f, receiver)
         guard gained > 0 else { return }
+        f.irregular(1 &- receiver).pointee &-= Int64(truncatingIfNeeded: gained)
         let side = f.side(receiver)
         side.pointee.rcvNxt = side.pointee.rcvNxt &+ UInt32(truncatingIfNeeded: gained)
         if f.buffer(receiver).pointee.mode == .rangesOnly {
@@ -117,6 +120,15 @@ extension Context {
             // Inside one burst or behind one hole: the limit is rmem_max.
             raiseError(f, side: receiver, sender: 1 &- receiver)
             overrun(found, receiver, keep: UInt64(settings.rmemMax))
+        }
+    }
+
+    /// Keeps the flow's note of what the buffer says.
+    func noteHole(_ f: FlowPointer, _ side: Int) {
+        if f.buffer(side).pointee.hasOutOfOrder {
+            f.pointee.bits.insert(.hole(side))
+        } else {
+            f.pointee.bits.remove(.hole(side))
         }
     }
 
@@ -138,14 +150,7 @@ extension Context {
         newDataCount &+= 1
     }
 
-    // MARK: FIN
 
-    /// Lets the sender's FIN take effect if all before it is there. Returns
-    /// whether the receiver's state changed.
-    @discardableResult
-    func takeFIN(_ found: UInt32, _ tcp: TCPEmulation, _ sender: Int) -> Bool {
-        tcp.receiveFIN()
-    }
 
     // MARK: Retransmission
 
@@ -265,8 +270,7 @@ extension Context {
         let other = f.side(1 &- side)
         guard end.pointee.state.knowsPeer, !end.pointee.flags.contains(.finReceived) else { return }
         var target = p.pointee.acknowledgement
-        // Not beyond what its peer was seen to send, unless nothing of the
-        // peer is captured.
+        // Not beyond what its peer was seen to send.
         if target.follows(other.pointee.sndNxt) { target = other.pointee.sndNxt }
         let finAcked = other.pointee.flags.contains(.finSent)
             && target.follows(f.pointee.history.fin(1 &- side))
@@ -286,20 +290,18 @@ extension Context {
                 stats.pointee.gap_bytes &+= skipped.missing
             }
             let gained = buffer.pointee.inOrderEnd &- before
+            f.irregular(1 &- side).pointee &-= Int64(truncatingIfNeeded: gained)
+            noteHole(f, side)
             end.pointee.rcvNxt = end.pointee.rcvNxt &+ UInt32(truncatingIfNeeded: gained)
             raiseError(f, side: side, sender: side)
             if buffer.pointee.mode == .rangesOnly {
                 trimRanges(f, side)
-            } else if f.limit(side).pointee > 0 {
+            } else if f.limit(side).pointee > 0, gained > skipped.missing {
                 queueNewData(found, side)
             }
         }
-        if finAcked || other.pointee.flags.contains(.finSent) {
-            let towards = TCPEmulation(f.connection, f.history, sender: 1 &- side)
-            if towards.receiveFIN() {
-                raise(f, BuiltInEvent.stateChange, .receive, side: side, sender: side)
-            }
-        }
+        if finAcked { end.pointee.flags.insert(.finArrived) }
+        _ = TCPEmulation(f.connection, f.history, sender: 1 &- side).receiveFIN()
     }
 
     // MARK: From frames to memory
@@ -314,6 +316,11 @@ extension Context {
     @inline(never)
     private func materializeSlowly(_ f: FlowPointer, _ side: Int, skip: UInt64) {
         let buffer = f.buffer(side)
+        if !f.pointee.bits.contains(.keeps(side)) {
+            _ = buffer.pointee.advanceWithoutStoring(length: f.pending(side).pointee, pool: &memory)
+            f.pending(side).pointee = 0
+            return
+        }
         var left = skip
         if skip > 0 { _ = buffer.pointee.advanceWithoutStoring(length: UInt32(skip), pool: &memory) }
         var at = f.segments(side).pointee.head
@@ -417,7 +424,7 @@ extension Context {
         var at = f.pointee.firstSocket
         while at != poolNil {
             let s = socket(at)
-            if !s.pointee.flags.contains(.stopped(side)), s.bufferLimit(side) > 0 {
+            if s.pointee.flags.isDisjoint(with: .deaf(side)) {
                 lowest = min(lowest, s.position(side))
             }
             at = s.pointee.next

@@ -4,6 +4,11 @@
 // raises `waiters` and takes the lock; the stack thread gives way between
 // bursts only when somebody waits, so a busy context touches no lock. While it
 // sleeps it holds nothing.
+//
+// A mutex alone lets the thread that has just given it up take it again before
+// the one that waits is awake. So both sides see to it that the other gets its
+// turn: one setup call comes in between two bursts, and one burst between two
+// setup calls of threads that make one after the other.
 
 import CSys
 import Synchronization
@@ -13,9 +18,15 @@ final class ContextThread {
     var nextDeadline: UInt64 = .max
     /// The clock is that of the packets.
     let virtualClock: Bool
+    /// … and the first packet has come.
+    var clockRuns = false
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let waiters = Atomic<Int>(0)
+    /// Grows whenever another thread comes in.
+    private let entries = Atomic<Int>(0)
+    /// The stack thread wants the lock.
+    private let stackWaits = Atomic<Bool>(false)
     /// `mtcp_app_join` or the like was called, or 200 ms went by (§8).
     let started = Atomic<Bool>(false)
     let stopRequested = Atomic<Bool>(false)
@@ -48,9 +59,15 @@ final class ContextThread {
 
     func lock() {
         csys_add_lock_depth(1)
+        var patience = Self.mostYields
+        while patience > 0, stackWaits.load(ordering: .acquiring) {
+            patience -= 1
+            sched_yield()
+        }
         waiters.add(1, ordering: .sequentiallyConsistent)
         pthread_mutex_lock(mutex)
         waiters.subtract(1, ordering: .sequentiallyConsistent)
+        entries.add(1, ordering: .releasing)
     }
 
     func unlock() {
@@ -66,14 +83,24 @@ final class ContextThread {
 
     @inline(never)
     private func giveWaySlowly() {
-        while waiters.load(ordering: .sequentiallyConsistent) > 0 {
-            pthread_mutex_unlock(mutex)
+        let before = entries.load(ordering: .acquiring)
+        pthread_mutex_unlock(mutex)
+        var patience = Self.mostYields
+        while patience > 0, entries.load(ordering: .acquiring) == before {
+            patience -= 1
             sched_yield()
-            pthread_mutex_lock(mutex)
         }
+        lockForStack()
     }
 
-    func lockForStack() { pthread_mutex_lock(mutex) }
+    /// How long one side waits for the other to take its turn; it may be gone.
+    private static let mostYields = 1000
+
+    func lockForStack() {
+        stackWaits.store(true, ordering: .releasing)
+        pthread_mutex_lock(mutex)
+        stackWaits.store(false, ordering: .releasing)
+    }
     func unlockForStack() { pthread_mutex_unlock(mutex) }
 
     // MARK: Signals between threads (all async-signal-safe)

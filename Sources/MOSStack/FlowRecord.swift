@@ -1,11 +1,12 @@
-// One TCP connection. The first 160 bytes are what every packet touches; the
-// rest is reached when there is payload, an event or an end.
+// One TCP connection, in five cache lines. The first two are what every
+// packet touches; the rest is reached when there is payload to keep, an event
+// other than a packet, or an end.
 //
-//     0  identity, time, masks, pending work
-//    56  both ends (TCPConnection)
-//   120  counters of both directions
-//   160  numbers that few packets need, limits, the time of the first packet
-//   192  receive buffer of the client, of the server
+//     0  identity, time, masks, pending work, counters
+//    64  both ends (TCPConnection)
+//   128  numbers that few packets need, limits, the time of the first packet
+//   192  receive buffer of the client
+//   256  receive buffer of the server
 
 import MOSStorage
 import MOSTCP
@@ -54,10 +55,32 @@ struct FlowFlags: OptionSet {
     static func lastWins(_ side: Int) -> FlowFlags { side == 0 ? .clientLastWins : .serverLastWins }
 }
 
-/// What one end sent.
-struct FlowCounters {
-    var wireBytes: UInt64 = 0
-    var payloadBytes: UInt64 = 0
+/// What is known of a flow's buffers without looking at them, and of its
+/// chain.
+struct FlowBits: OptionSet {
+    let rawValue: UInt8
+
+    /// Bytes behind a hole are held, by buffer.
+    static let clientHole = FlowBits(rawValue: 1 << 0)
+    static let serverHole = FlowBits(rawValue: 1 << 1)
+    /// Payload is kept and read, by buffer.
+    static let clientKeeps = FlowBits(rawValue: 1 << 2)
+    static let serverKeeps = FlowBits(rawValue: 1 << 3)
+    /// More than one socket.
+    static let several = FlowBits(rawValue: 1 << 4)
+    /// Ranges are kept without payload (`MOS_FRAG_CLIBUF` 0), by buffer.
+    static let clientRanges = FlowBits(rawValue: 1 << 5)
+    static let serverRanges = FlowBits(rawValue: 1 << 6)
+
+    @inline(__always)
+    static func hole(_ side: Int) -> FlowBits { FlowBits(rawValue: 1 &<< UInt8(truncatingIfNeeded: side)) }
+    /// What makes in-order payload irregular.
+    @inline(__always)
+    static func irregular(_ side: Int) -> FlowBits { FlowBits(rawValue: 0x21 &<< UInt8(truncatingIfNeeded: side)) }
+    @inline(__always)
+    static func ranges(_ side: Int) -> FlowBits { FlowBits(rawValue: 0x20 &<< UInt8(truncatingIfNeeded: side)) }
+    @inline(__always)
+    static func keeps(_ side: Int) -> FlowBits { FlowBits(rawValue: 4 &<< UInt8(truncatingIfNeeded: side)) }
 }
 
 /// Counters that only irregular packets touch.
@@ -77,7 +100,8 @@ struct FlowRecord {
     var serverAddress: UInt32
     var clientPort: UInt16
     var serverPort: UInt16
-    var hash: UInt32
+    /// First active socket, in the order of the chain; `poolNil`: none.
+    var firstSocket: UInt32
     /// Time of the last packet of either direction, ns.
     var lastSeen: UInt64
     var flags: FlowFlags
@@ -85,26 +109,27 @@ struct FlowRecord {
     var nullMask: UInt16
     var sendMask: UInt16
     var receiveMask: UInt16
-    /// First active socket, in the order of the chain; `poolNil`: none.
-    var firstSocket: UInt32
-    var lastSocket: UInt32
     /// Payload of this burst that waits in its frames, by buffer: a list in
-    /// the burst's segments, and its length in bytes.
+    /// the burst's segments.
     var clientSegments: (head: UInt8, tail: UInt8)
     var serverSegments: (head: UInt8, tail: UInt8)
+    /// In-order bytes that the buffer does not know of yet: those that wait in
+    /// frames, or, where no payload is kept, those that went by.
     var clientPending: UInt32
     var serverPending: UInt32
+    var bits: FlowBits
     var endReason: UInt8
     /// The interfaces on which each end's packets come in; -1: none yet.
     var clientInterface: Int8
     var serverInterface: Int8
-    var reserved: UInt8
-
-    var connection: TCPConnection
-    var clientSent: FlowCounters
-    var serverSent: FlowCounters
+    /// What each end sent: packets, and the bytes of their frames that are
+    /// not payload (modulo 2³²).
     var clientPackets: UInt32
     var serverPackets: UInt32
+    var clientOverhead: UInt32
+    var serverOverhead: UInt32
+
+    var connection: TCPConnection
 
     // MARK: Now and then
 
@@ -114,6 +139,16 @@ struct FlowRecord {
     var serverLimit: UInt32
     /// Time of the first packet, ns.
     var started: UInt64
+    /// Payload that did not come as the next in-order bytes, less what the
+    /// stream grew by otherwise: payload sent is the stream's end plus this.
+    var clientIrregular: Int64
+    var serverIrregular: Int64
+    var hash: UInt32
+    /// Last active socket.
+    var lastSocket: UInt32
+    /// What `clientOverhead` and `serverOverhead` lost in overflows.
+    var clientOverheadCarry: UInt32
+    var serverOverheadCarry: UInt32
     var clientBuffer: StreamBuffer
     var serverBuffer: StreamBuffer
 }
@@ -180,8 +215,18 @@ extension FlowPointer {
     }
 
     @inline(__always)
-    func sent(_ side: Int) -> UnsafeMutablePointer<FlowCounters> {
-        field(FlowLayout.counters, FlowCounters.self, side)
+    func irregular(_ side: Int) -> UnsafeMutablePointer<Int64> {
+        field(FlowLayout.irregular, Int64.self, side)
+    }
+
+    @inline(__always)
+    func overhead(_ side: Int) -> UnsafeMutablePointer<UInt32> {
+        field(FlowLayout.overhead, UInt32.self, side)
+    }
+
+    @inline(__always)
+    func overheadCarry(_ side: Int) -> UnsafeMutablePointer<UInt32> {
+        field(FlowLayout.overheadCarry, UInt32.self, side)
     }
 
     @inline(__always)
@@ -227,12 +272,14 @@ extension FlowPointer {
 }
 
 enum FlowLayout {
-    static let segments = 40
-    static let pending = 44
-    static let connection = 56
-    static let counters = 120
-    static let packets = 152
-    static let history = 160
-    static let limits = 176
+    static let segments = 32
+    static let pending = 36
+    static let packets = 48
+    static let overhead = 56
+    static let connection = 64
+    static let history = 128
+    static let limits = 144
+    static let irregular = 160
+    static let overheadCarry = 184
     static let buffers = 192
 }

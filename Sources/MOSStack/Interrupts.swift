@@ -14,6 +14,7 @@ public enum Interrupts {
 
     /// Takes SIGINT if nobody else has it.
     static func install() {
+        lastInterrupt.store(0, ordering: .releasing)
         if csys_signal_is_default(SIGINT) != 0 {
             installed.store(true, ordering: .releasing)
             _ = csys_set_signal(SIGINT, interruptMain)
@@ -28,14 +29,17 @@ public enum Interrupts {
 
     /// `mtcp_register_signal`. nil: no such signal.
     public static func register(_ number: Int32, _ handler: mtcp_sighandler_t?) -> (previous: mtcp_sighandler_t?, ok: Bool) {
-        guard number > 0, number < 65 else { return (nil, false) }
-        if number == SIGINT {
-            let old = application.exchange(UInt(bitPattern: unsafeBitCast(handler, to: Int.self)), ordering: .acquiringAndReleasing)
-            installed.store(true, ordering: .releasing)
-            guard csys_set_signal(SIGINT, interruptMain) == 0 else { return (nil, false) }
-            return (unsafeBitCast(Int(bitPattern: old), to: mtcp_sighandler_t?.self), true)
-        }
+        let new = unsafeBitCast(handler, to: Int.self)
+        // SIG_ERR is no handler.
+        guard number > 0, number < 65, new != -1 else { return (nil, false) }
         let old = csys_signal_handler(number)
+        if number == SIGINT {
+            let before = application.exchange(UInt(bitPattern: new), ordering: .acquiringAndReleasing)
+            let ours = installed.exchange(true, ordering: .acquiringAndReleasing)
+            guard csys_set_signal(SIGINT, interruptMain) == 0 else { return (nil, false) }
+            // Where the program had one of its own, it is told so.
+            return (ours ? unsafeBitCast(Int(bitPattern: before), to: mtcp_sighandler_t?.self) : old, true)
+        }
         guard csys_set_signal(number, handler) == 0 else { return (nil, false) }
         return (old, true)
     }

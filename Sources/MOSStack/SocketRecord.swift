@@ -19,7 +19,7 @@ struct Families: OptionSet {
 }
 
 struct SocketFlags: OptionSet {
-    let rawValue: UInt8
+    let rawValue: UInt16
     /// No further handler for the client's side …
     static let clientStopped = SocketFlags(rawValue: 1 << 0)
     /// … for the server's.
@@ -28,40 +28,51 @@ struct SocketFlags: OptionSet {
     static let closed = SocketFlags(rawValue: 1 << 2)
     /// `MOS_HISTORY`.
     static let keepsHistory = SocketFlags(rawValue: 1 << 3)
-    /// The flow reached its end: the id goes when the handlers have run.
-    static let ended = SocketFlags(rawValue: 1 << 4)
     /// `MOS_FRAG_CLIBUF` / `MOS_FRAG_SVRBUF` 0: ranges without payload.
     static let clientRangesOnly = SocketFlags(rawValue: 1 << 5)
     static let serverRangesOnly = SocketFlags(rawValue: 1 << 6)
+    /// Nothing to read there, by buffer: off, or ranges only. See
+    /// `SocketPointer.noteMute`.
+    static let clientMute = SocketFlags(rawValue: 1 << 7)
+    static let serverMute = SocketFlags(rawValue: 1 << 8)
 
     static let bothStopped: SocketFlags = [.clientStopped, .serverStopped]
 
     @inline(__always)
     static func stopped(_ side: Int) -> SocketFlags { side == 0 ? .clientStopped : .serverStopped }
     @inline(__always)
+    static func mute(_ side: Int) -> SocketFlags { side == 0 ? .clientMute : .serverMute }
+    /// No further handler for the side, or nothing to read there.
+    @inline(__always)
+    static func deaf(_ side: Int) -> SocketFlags {
+        side == 0 ? [.clientStopped, .clientMute] : [.serverStopped, .serverMute]
+    }
+    @inline(__always)
     static func rangesOnly(_ side: Int) -> SocketFlags { side == 0 ? .clientRangesOnly : .serverRangesOnly }
 }
 
 /// A socket of any kind; its index in the pool is its id.
 struct SocketRecord {
+    // The first 64 bytes are what packets and reading touch.
     var kind: SocketKind
-    var flags: SocketFlags
     var families: Families
-    /// `MOS_CLIOVERLAP` / `MOS_SVROVERLAP`, by buffer.
-    var overlap: (UInt8, UInt8)
-    /// Active: its flow. Listener, raw: its place in the context's chain.
-    var flow: UInt32
-    /// Active: its listener.
-    var listener: UInt32
+    var flags: SocketFlags
     /// Active: its neighbours in the flow's chain.
     var next: UInt32
     var previous: UInt32
+    /// Active: its flow.
+    var flow: UInt32
     var nullSet: EventSet
     var sendSet: EventSet
     var receiveSet: EventSet
     var uctx: UnsafeMutableRawPointer?
     /// Active: read positions. Listener: unused.
     var read: (UInt64, UInt64)
+
+    /// Active: its listener.
+    var listener: UInt32
+    /// `MOS_CLIOVERLAP` / `MOS_SVROVERLAP`, by buffer.
+    var overlap: (UInt8, UInt8)
     /// `MOS_CLIBUF` / `MOS_SVRBUF`: bytes kept; 0: off.
     var limit: (UInt32, UInt32)
 }
@@ -101,5 +112,15 @@ extension SocketPointer {
 
     func setBufferLimit(_ side: Int, _ bytes: UInt32) {
         if side == 0 { pointee.limit.0 = bytes } else { pointee.limit.1 = bytes }
+        noteMute(side)
+    }
+
+    /// Keeps the flag that says whether there is anything to read.
+    func noteMute(_ side: Int) {
+        if bufferLimit(side) == 0 || pointee.flags.contains(.rangesOnly(side)) {
+            pointee.flags.insert(.mute(side))
+        } else {
+            pointee.flags.remove(.mute(side))
+        }
     }
 }

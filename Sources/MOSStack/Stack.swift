@@ -128,20 +128,7 @@ public final class Stack {
             unmanaged.takeUnretainedValue().tearDown()
             unmanaged.release()
         }
-        for share in shares {
-            share.source.destroy()
-            share.merger?.destroy()
-        }
-        shares = []
-        for open in ports {
-            open.port.close()
-            if let lock = open.lock {
-                pthread_mutex_destroy(lock)
-                lock.deallocate()
-            }
-        }
-        ports = []
-        portsAreOpen = false
+        closePorts()
         configuration = nil
         someContextStarted.store(false, ordering: .releasing)
         fedContexts.store(0, ordering: .releasing)
@@ -241,58 +228,92 @@ public final class Stack {
 
     // MARK: Ports
 
+    /// Opens all interfaces, or none.
     private func openPorts(_ configuration: Configuration) throws(Errno) {
-        var opened: [OpenPort] = []
-        for (at, device) in configuration.devices.enumerated() {
-            let queues = device.cpuMask.nonzeroBitCount
-            let room = 512
-            let message = UnsafeMutablePointer<CChar>.allocate(capacity: room)
-            defer { message.deallocate() }
-            message[0] = 0
-            do throws(PortError) {
-                var port = try Port.open(
-                    spec: device.specification, queues: UInt32(queues), error: message, errorSize: room)
-                port.index = Int32(at)
-                var lock: UnsafeMutablePointer<pthread_mutex_t>?
-                // Every context may forward out of every interface.
-                if configuration.coreCount > Int(port.info.num_queues), configuration.coreCount > 1 {
-                    let made = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-                    pthread_mutex_init(made, nil)
-                    lock = made
-                }
-                opened.append(OpenPort(port: port, lock: lock))
-            } catch {
-                Log.line(message)
-                for open in opened {
-                    open.port.close()
-                    if let lock = open.lock {
-                        pthread_mutex_destroy(lock)
-                        lock.deallocate()
-                    }
-                }
-                throw Errno(error.code)
+        do throws(Errno) {
+            for device in configuration.devices { try openPort(device, configuration) }
+            try makeShares(configuration)
+            portsAreOpen = true
+        } catch {
+            closePorts()
+            throw error
+        }
+    }
+
+    private func openPort(_ device: ConfigurationDevice, _ configuration: Configuration) throws(Errno) {
+        let room = 512
+        let message = UnsafeMutablePointer<CChar>.allocate(capacity: room)
+        defer { message.deallocate() }
+        message[0] = 0
+        do throws(PortError) {
+            let queues = max(cores(of: device, configuration).count, 1)
+            var port = try Port.open(spec: device.specification, queues: UInt32(queues), error: message, errorSize: room)
+            port.index = Int32(ports.count)
+            var lock: UnsafeMutablePointer<pthread_mutex_t>?
+            // Every context may forward out of every interface.
+            if configuration.coreCount > Int(port.info.num_queues), configuration.coreCount > 1 {
+                let made = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+                pthread_mutex_init(made, nil)
+                lock = made
+            }
+            ports.append(OpenPort(port: port, lock: lock))
+        } catch {
+            Log.line(message)
+            throw Errno(error.code)
+        }
+    }
+
+    private func closePorts() {
+        for share in shares {
+            share.source.destroy()
+            share.merger?.destroy()
+        }
+        shares = []
+        ownMerger?.destroy()
+        ownMerger = nil
+        for open in ports {
+            open.port.close()
+            if let lock = open.lock {
+                pthread_mutex_destroy(lock)
+                lock.deallocate()
             }
         }
-        ports = opened
-        portsAreOpen = true
-        try makeShares(configuration)
+        ports = []
+        portsAreOpen = false
+    }
+
+    /// The cores that read an interface. None: `mtcp_setconf` has taken away
+    /// those of its mask; then nobody reads it.
+    private func cores(of device: ConfigurationDevice, _ configuration: Configuration) -> [UInt32] {
+        var list: [UInt32] = []
+        for core in 0..<configuration.coreCount
+        where device.cpuMask & (1 << UInt64(configuration.cpu(ofCore: core))) != 0 {
+            list.append(UInt32(core))
+        }
+        return list
+    }
+
+    /// One queue, and a clock of its own.
+    private func isTrace(_ device: Int) -> Bool {
+        ports[device].port.info.is_trace != 0 && ports[device].port.info.num_queues <= 1
     }
 
     /// Sources with one queue that more than one context reads: all traces
     /// together, in time, and each other device by itself.
     private func makeShares(_ configuration: Configuration) throws(Errno) {
         var traces: [Int] = []
-        var coreMask: UInt64 = 0
+        var readers: UInt64 = 0
         for (at, device) in configuration.devices.enumerated() {
-            let single = ports[at].port.info.num_queues <= 1
-            if ports[at].port.info.is_trace != 0 {
+            let cores = cores(of: device, configuration)
+            if cores.isEmpty { continue }
+            if isTrace(at) {
                 traces.append(at)
-                coreMask |= device.cpuMask
-            } else if single, device.cpuMask.nonzeroBitCount > 1 {
+                for core in cores { readers |= 1 << UInt64(core) }
+            } else if ports[at].port.info.num_queues <= 1, cores.count > 1 {
                 try share(.port(ports[at].port), nil, [at], configuration)
             }
         }
-        guard coreMask.nonzeroBitCount > 1 else { return }
+        guard readers.nonzeroBitCount > 1 else { return }
         if traces.count == 1 {
             try share(.port(ports[traces[0]].port), nil, traces, configuration)
         } else {
@@ -316,11 +337,7 @@ public final class Stack {
         var mask: UInt64 = 0
         for device in devices {
             mask |= 1 << UInt64(device)
-            var queues: [UInt32] = []
-            for core in 0..<configuration.coreCount
-            where configuration.devices[device].cpuMask & (1 << UInt64(configuration.cpu(ofCore: core))) != 0 {
-                queues.append(UInt32(core))
-            }
+            let queues = cores(of: configuration.devices[device], configuration)
             let fed = queues.withUnsafeBufferPointer { shared.feed(port: Int32(device), queues: $0) }
             guard fed else {
                 shared.destroy()
@@ -339,7 +356,7 @@ public final class Stack {
             var isShared = false
             for share in shares where share.devices & (1 << UInt64(at)) != 0 { isShared = true }
             if isShared { continue }
-            if ports[at].port.info.is_trace != 0 {
+            if isTrace(at) {
                 ownTraces.append(at)
             } else if ports[at].port.info.num_queues > 1 {
                 // The k-th bit of the mask reads queue k.
@@ -351,6 +368,7 @@ public final class Stack {
         if ownTraces.count == 1 {
             list.append(.source(.port(ports[ownTraces[0]].port)))
         } else if ownTraces.count > 1, let merger = merge(ownTraces) {
+            ownMerger?.destroy()
             ownMerger = merger
             list.append(.source(.merger(merger)))
         }
@@ -445,12 +463,18 @@ public final class Stack {
     // MARK: Statistics
 
     /// `mos_get_stats`.
+    ///
+    /// The context comes before the stack's own lock: its handlers may ask,
+    /// too. A handler that asks about another context does not wait for it,
+    /// since that one may be asking about the handler's: it reads counters
+    /// while they grow.
     public func statistics(of context: Context, interface: Int) throws(Errno) -> mos_stats {
+        let waits = csys_current() == nil
+        if waits { context.enter() }
+        defer { if waits { context.leaveUnchanged() } }
         lock()
         defer { unlock() }
         guard interface >= -1, interface < ports.count else { throw .invalid }
-        context.enter()
-        defer { context.leave() }
         var out = mos_stats()
         let range = interface == -1 ? 0..<ports.count : interface..<(interface + 1)
         for at in range {

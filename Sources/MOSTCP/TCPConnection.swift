@@ -68,31 +68,45 @@ public struct TCPEmulation {
 
     // MARK: Judging
 
-    /// The verdict on a segment of a connection whose ends are both
-    /// established, in order, with nothing but ACK and PSH set; nil when the
-    /// segment needs the full examination.
+    /// Whether the segment is the next one of a connection whose ends are both
+    /// established, acceptable, with nothing but ACK and PSH set; otherwise it
+    /// needs the full examination.
     @inline(__always)
-    public func judgeInOrder(_ p: UnsafePointer<Packet>) -> Verdict? {
+    public func isNextInOrder(_ p: UnsafePointer<Packet>) -> Bool {
         guard p.pointee.flags & ~TCPFlags.psh == TCPFlags.ack,
             S.pointee.state == .established, R.pointee.state == .established,
             p.pointee.sequence == R.pointee.rcvNxt,
             // SND.UNA <= SEG.ACK <= SND.NXT (§3.10.7.4).
             p.pointee.acknowledgement &- R.pointee.sndUna <= R.pointee.sndNxt &- R.pointee.sndUna,
             R.pointee.flags.contains(.edge)
-        else { return nil }
+        else { return false }
         let length = UInt32(p.pointee.payloadLength)
-        if length != 0, !p.pointee.sequence.precedes(R.pointee.windowEdge) { return nil }
+        if length != 0, !p.pointee.sequence.precedes(R.pointee.windowEdge) { return false }
         if R.pointee.flags.contains(.tsRecent) {
             var value: UInt32 = 0
             var echo: UInt32 = 0
             if p.pointee.timestamps(value: &value, echo: &echo) {
                 // Signed: the clock of the sender must not have gone back.
-                if value.precedes(R.pointee.tsRecent) { return nil }
+                if value.precedes(R.pointee.tsRecent) { return false }
                 if !p.pointee.sequence.follows(R.pointee.lastAckSent) { R.pointee.tsRecent = value }
-                return length == 0 ? [.acceptable, .timestamps] : [.acceptable, .timestamps, .payload]
             }
         }
-        return length == 0 ? .acceptable : [.acceptable, .payload]
+        return true
+    }
+
+    /// `send` for a segment that is the next in order.
+    @inline(__always)
+    public func sendInOrder(_ p: UnsafePointer<Packet>) {
+        let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
+        if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
+        advertise(p, p.pointee.acknowledgement)
+        S.pointee.flags.insert(.heard)
+    }
+
+    /// `receive` for a segment that is the next in order.
+    @inline(__always)
+    public func receiveInOrder(_ p: UnsafePointer<Packet>) {
+        if p.pointee.acknowledgement.follows(R.pointee.sndUna) { R.pointee.sndUna = p.pointee.acknowledgement }
     }
 
     /// The full examination.
@@ -149,9 +163,11 @@ public struct TCPEmulation {
                 // Simultaneous open (§3.5, figure 8).
                 return [.acceptable, .synchronize]
             }
+            // A number that was only concluded gives way to the server's own
+            // word, unless the server has gone on from it.
             if ack, !hasISS || S.pointee.flags.contains(.issInferred), acknowledgesOurSYN(p),
-                R.pointee.state == .synSent || R.pointee.state == .synReceived
-                    || (S.pointee.flags.contains(.issInferred) && p.pointee.sequence == H.pointee.iss(sender))
+                R.pointee.state == .synSent || R.pointee.state == .synReceived || !S.pointee.flags.contains(.heard)
+                    || p.pointee.sequence == H.pointee.iss(sender)
             {
                 return [.acceptable, .synchronize]
             }
@@ -223,12 +239,19 @@ public struct TCPEmulation {
         }
 
         // Fifth, the acknowledgement (RFC 5961 §5.2).
-        if ack.follows(R.pointee.sndNxt) {
-            // Of data never sent; or of data never captured.
-            if R.pointee.flags.contains(.heard) || R.pointee.state == .synReceived && R.pointee.flags.contains(.iss) {
+        if !R.pointee.flags.contains(.iss) {
+            // All that is known of the server's numbers is this.
+        } else if ack.follows(R.pointee.sndNxt) {
+            // Of data never sent; or of data never captured, when nothing of
+            // that end is: no SYN/ACK of a server, no more than the SYN of a
+            // client.
+            if R.pointee.flags.contains(.heard) || sender == Sender.client && !R.pointee.flags.contains(.issInferred) {
                 return repetition(p)
             }
             verdict.insert(.unseenAck)
+        } else if R.pointee.state == .synReceived, !ack.follows(H.pointee.iss(1 &- sender)) {
+            // It has to acknowledge the SYN.
+            return []
         } else if ack.distance(after: R.pointee.sndUna) < 0,
             ack.precedes(R.pointee.sndUna &- S.pointee.maxWindow)
         {
@@ -249,33 +272,49 @@ public struct TCPEmulation {
     }
 
     private func isRepeatedFIN(_ p: UnsafePointer<Packet>) -> Bool {
-        S.pointee.flags.contains(.finSent)
+        R.pointee.flags.contains(.finArrived)
             && p.pointee.sequence &+ UInt32(p.pointee.payloadLength) == H.pointee.fin(sender)
     }
 
     // MARK: The sending end
 
-    /// Brings the end that sent the segment up to date. Returns whether its
-    /// state changed.
+    /// Brings the end that sent the segment up to date, except for a FIN:
+    /// see `sendFIN`.
     @inline(__always)
-    public func send(_ p: UnsafePointer<Packet>, _ verdict: Verdict) -> Bool {
-        guard verdict.contains(.acceptable) else { return false }
+    public func send(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
+        guard verdict.contains(.acceptable) else {
+            noteUnacceptable(p)
+            return
+        }
         let end = p.pointee.sequence &+ p.pointee.sequenceLength
-        if p.pointee.flags & (TCPFlags.syn | TCPFlags.rst | TCPFlags.fin) == 0,
-            S.pointee.state == .established, !verdict.contains(.unseenAck)
+        if p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0,
+            S.pointee.state.isSynchronized, !verdict.contains(.unseenAck)
         {
             if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
-            advertise(p)
+            advertise(p, p.pointee.acknowledgement)
             S.pointee.flags.insert(.heard)
-            return false
+            return
         }
-        return sendSlowly(p, verdict, end)
+        sendSlowly(p, verdict, end)
     }
 
-    /// The window and the acknowledgement that the segment announces.
+    /// What looks unacceptable was sent all the same, and may yet be
+    /// acknowledged: the stack may have missed what made it acceptable (a
+    /// window update, the data that its ACK is for). Its peer's ACKs must not
+    /// be taken for forged then, or nothing would ever be accepted again.
+    private func noteUnacceptable(_ p: UnsafePointer<Packet>) {
+        guard p.pointee.payloadLength > 0,
+            p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack,
+            S.pointee.flags.contains(.iss), S.pointee.state.isSynchronized
+        else { return }
+        let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
+        // No window is larger (RFC 7323 §2.3).
+        if end.follows(S.pointee.sndNxt), end.distance(after: S.pointee.sndNxt) <= 1 << 30 { S.pointee.sndNxt = end }
+    }
+
+    /// The window that the segment announces, and what it acknowledges.
     @inline(__always)
-    private func advertise(_ p: UnsafePointer<Packet>) {
-        let ack = p.pointee.acknowledgement
+    private func advertise(_ p: UnsafePointer<Packet>, _ ack: SequenceNumber) {
         let window = UInt32(p.pointee.window) &<< UInt32(S.pointee.windowScale)
         let edge = ack &+ window
         if S.pointee.flags.contains(.edge) {
@@ -289,14 +328,10 @@ public struct TCPEmulation {
         if window > S.pointee.maxWindow { S.pointee.maxWindow = window }
     }
 
-    private func sendSlowly(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) -> Bool {
-        let before = S.pointee.state
-        let flags = p.pointee.flags
+    private func sendSlowly(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) {
         if verdict.contains(.reset) {
             S.pointee.state = .closed
-            return before != .closed
-        }
-        if flags & TCPFlags.syn != 0 {
+        } else if p.pointee.flags & TCPFlags.syn != 0 {
             sendSYN(p, verdict, end)
         } else {
             if S.pointee.state == .synSent || S.pointee.state == .synReceived {
@@ -308,6 +343,7 @@ public struct TCPEmulation {
                 // All that is known of the peer's numbers is this ACK.
                 H.pointee.setISS(1 &- sender, p.pointee.acknowledgement &- 1)
                 R.pointee.flags.insert([.iss, .issInferred])
+                assumeScaling(R, S)
                 R.pointee.sndNxt = p.pointee.acknowledgement
                 R.pointee.sndUna = p.pointee.acknowledgement
                 S.pointee.rcvNxt = p.pointee.acknowledgement
@@ -315,38 +351,68 @@ public struct TCPEmulation {
             if !S.pointee.flags.contains(.iss) {
                 H.pointee.setISS(sender, p.pointee.sequence &- 1)
                 S.pointee.flags.insert([.iss, .issInferred])
+                assumeScaling(S, R)
                 S.pointee.sndNxt = p.pointee.sequence
                 S.pointee.sndUna = p.pointee.sequence
                 R.pointee.rcvNxt = p.pointee.sequence
             }
-            if verdict.contains(.unseenAck) { R.pointee.sndNxt = p.pointee.acknowledgement }
             S.pointee.flags.insert(.heard)
             if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
-            advertise(p)
+            // An ACK of what was never seen does not count: nobody could tell
+            // it from a forged one.
+            advertise(p, verdict.contains(.unseenAck) ? R.pointee.sndNxt : p.pointee.acknowledgement)
         }
-        if flags & TCPFlags.fin != 0, !S.pointee.flags.contains(.finSent) {
-            S.pointee.flags.insert(.finSent)
-            H.pointee.setFIN(sender, p.pointee.sequence &+ UInt32(p.pointee.payloadLength))
-            switch S.pointee.state {
-            case .synReceived, .established: S.pointee.state = .finWait1
-            case .closeWait: S.pointee.state = .lastAck
-            default: break
-            }
+    }
+
+    /// The SYN/ACK was missed: `side` scales its windows if its peer offered
+    /// to, nobody knows by how much. The most that it can be lets everything
+    /// in that may be acceptable (RFC 7323 §2.3).
+    private func assumeScaling(_ side: UnsafeMutablePointer<TCPSide>, _ peer: UnsafeMutablePointer<TCPSide>) {
+        if peer.pointee.flags.contains(.scaling) { side.pointee.windowScale = 14 }
+    }
+
+    /// The segment's FIN, if it has one: after `send`, and after its
+    /// acknowledgement has been looked at for gaps.
+    public func sendFIN(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
+        guard p.pointee.flags & (TCPFlags.fin | TCPFlags.syn | TCPFlags.rst) == TCPFlags.fin,
+            verdict.contains(.acceptable), !S.pointee.flags.contains(.finSent)
+        else { return }
+        let number = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
+        // A place where its peer has data already is none for a FIN.
+        guard !number.precedes(R.pointee.rcvNxt) else { return }
+        S.pointee.flags.insert(.finSent)
+        H.pointee.setFIN(sender, number)
+        switch S.pointee.state {
+        case .synReceived, .established:
+            S.pointee.state = .finWait1
+        case .closeWait:
+            // Without an acknowledgement of the peer's FIN, it was sent before
+            // that arrived: the two have crossed (§3.6, figure 13).
+            let crossed = !p.pointee.acknowledgement.follows(H.pointee.fin(1 &- sender))
+            S.pointee.state = crossed ? .closing : .lastAck
+        default:
+            break
         }
-        return S.pointee.state != before
     }
 
     private func sendSYN(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) {
         let options = p.pointee.options
         let ack = p.pointee.flags & TCPFlags.ack != 0
-        if !S.pointee.flags.contains(.iss) || S.pointee.flags.contains(.issInferred) {
-            H.pointee.setISS(sender, p.pointee.sequence)
+        let wasInferred = S.pointee.flags.contains(.issInferred)
+        if !S.pointee.flags.contains(.iss) || wasInferred {
+            if !wasInferred || p.pointee.sequence != H.pointee.iss(sender) {
+                H.pointee.setISS(sender, p.pointee.sequence)
+                S.pointee.sndUna = p.pointee.sequence
+                // Data in a SYN/ACK counts at once; that in a SYN when the
+                // server has acknowledged it.
+                S.pointee.sndNxt = end
+                // What the peer acknowledged before was something else.
+                if wasInferred { R.pointee.flags.remove(.edge) }
+            }
             S.pointee.flags.insert(.iss)
             S.pointee.flags.remove(.issInferred)
-            S.pointee.sndUna = p.pointee.sequence
-            // Data in a SYN/ACK counts at once; that in a SYN when the
-            // server has acknowledged it.
-            S.pointee.sndNxt = end
+            if !S.pointee.flags.contains(.heard) { S.pointee.flags.remove(.edge) }
+            S.pointee.windowScale = 0
             if options.hasTimestamps { S.pointee.flags.insert(.timestamps) }
             if let scale = options.windowScale {
                 S.pointee.flags.insert(.scaling)
@@ -361,7 +427,7 @@ public struct TCPEmulation {
                 settleOptions()
                 let scale = S.pointee.windowScale
                 S.pointee.windowScale = 0
-                advertise(p)
+                advertise(p, p.pointee.acknowledgement)
                 S.pointee.windowScale = scale
             }
         }
@@ -372,6 +438,10 @@ public struct TCPEmulation {
             S.pointee.windowScale = 0
             R.pointee.windowScale = 0
         }
+        if !(S.pointee.flags.contains(.timestamps) && R.pointee.flags.contains(.timestamps)) {
+            S.pointee.flags.remove([.timestamps, .tsRecent])
+            R.pointee.flags.remove([.timestamps, .tsRecent])
+        }
     }
 
     // MARK: The receiving end
@@ -381,7 +451,9 @@ public struct TCPEmulation {
     @inline(__always)
     public func receive(_ p: UnsafePointer<Packet>, _ verdict: Verdict) -> Bool {
         guard verdict.contains(.acceptable) else { return false }
-        if p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0, R.pointee.state == .established {
+        if p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0, R.pointee.state == .established,
+            !verdict.contains(.unseenAck)
+        {
             let ack = p.pointee.acknowledgement
             if ack.follows(R.pointee.sndUna) { R.pointee.sndUna = ack }
             return false
@@ -406,11 +478,15 @@ public struct TCPEmulation {
             } else if hasAck, R.pointee.state == .synReceived, acknowledgesOurSYN(p) {
                 R.pointee.state = .established
                 R.pointee.sndUna = ack
+            } else if verdict.contains(.synchronize), !S.pointee.flags.contains(.heard) {
+                // Its number had been concluded wrongly.
+                R.pointee.rcvNxt = p.pointee.sequence &+ 1
+                rememberTimestamp(p)
             }
             return R.pointee.state != before
         }
         if hasAck {
-            if ack.follows(R.pointee.sndUna) { R.pointee.sndUna = ack }
+            if ack.follows(R.pointee.sndUna), !verdict.contains(.unseenAck) { R.pointee.sndUna = ack }
             switch R.pointee.state {
             case .synSent, .synReceived:
                 R.pointee.state = R.pointee.flags.contains(.finSent) ? .finWait1 : .established
@@ -443,17 +519,29 @@ public struct TCPEmulation {
             guard R.pointee.flags.contains(.tsRecent) || S.pointee.flags.contains(.timestamps) else { return }
         }
         R.pointee.tsRecent = value
-        R.pointee.flags.insert(.tsRecent)
+        // Zero is no clock (as Linux has it): some send it in their SYN.
+        if value != 0 { R.pointee.flags.insert(.tsRecent) }
     }
 
-    /// The receiver has everything up to the sender's FIN: it takes effect
-    /// (§3.10.7.4, eighth). Returns whether the state changed.
+    /// The segment has reached the receiver, and with it its FIN, if it has
+    /// one.
+    public func arriveFIN(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
+        guard p.pointee.flags & (TCPFlags.fin | TCPFlags.syn | TCPFlags.rst) == TCPFlags.fin,
+            verdict.contains(.acceptable), S.pointee.flags.contains(.finSent),
+            p.pointee.sequence &+ UInt32(p.pointee.payloadLength) == H.pointee.fin(sender)
+        else { return }
+        R.pointee.flags.insert(.finArrived)
+    }
+
+    /// A FIN that has arrived takes effect if the receiver has everything up
+    /// to it (§3.10.7.4, eighth). Returns whether the state changed.
     public func receiveFIN() -> Bool {
-        guard S.pointee.flags.contains(.finSent), !R.pointee.flags.contains(.finReceived),
-            R.pointee.rcvNxt == H.pointee.fin(sender)
+        guard R.pointee.flags.contains(.finArrived), !R.pointee.flags.contains(.finReceived),
+            !R.pointee.rcvNxt.precedes(H.pointee.fin(sender))
         else { return false }
         R.pointee.flags.insert(.finReceived)
-        R.pointee.rcvNxt = R.pointee.rcvNxt &+ 1
+        // Data behind a FIN, if somebody sent some, is not the stream's.
+        R.pointee.rcvNxt = H.pointee.fin(sender) &+ 1
         let before = R.pointee.state
         switch before {
         case .synReceived, .established: R.pointee.state = .closeWait

@@ -13,7 +13,8 @@ public struct TCPSide {
     /// RCV.NXT: the next sequence number expected in order.
     public var rcvNxt: SequenceNumber = 0
     /// RCV.NXT + RCV.WND at its furthest: the right edge that this end has
-    /// advertised. Valid with `.edge`.
+    /// advertised. It does not move back: a receiver honours what it once
+    /// announced (RFC 7323 §2.4). Valid with `.edge`.
     public var windowEdge: SequenceNumber = 0
     /// The last acknowledgement that this end sent (Last.ACK.sent of RFC
     /// 7323 §4.3). Valid with `.edge`.
@@ -47,8 +48,11 @@ public struct TCPSide {
         public static let finReceived = Flags(rawValue: 1 << 6)
         /// A packet of this end other than a SYN has been seen.
         public static let heard = Flags(rawValue: 1 << 7)
-        /// The initial sequence number was concluded from the peer's ACK.
+        /// The initial sequence number was concluded from the peer's ACK, or
+        /// from the first packet when that was no SYN.
         public static let issInferred = Flags(rawValue: 1 << 8)
+        /// The peer's FIN has arrived here, in order or not.
+        public static let finArrived = Flags(rawValue: 1 << 9)
     }
 
     public init() {}

@@ -24,6 +24,6 @@ public struct Verdict: OptionSet {
     /// The segment carries timestamps and both ends use them.
     public static let timestamps = Verdict(rawValue: 1 << 8)
     /// The acknowledgement is for data that was never seen, of an end from
-    /// which nothing is captured.
+    /// which nothing is captured. It does not count.
     public static let unseenAck = Verdict(rawValue: 1 << 9)
 }

@@ -68,9 +68,11 @@ public struct Packet {
     public var checksumSource: UInt16
     public var checksumDestination: UInt16
 
+    /// SEG.LEN (RFC 9293 §3.4). A FIN on a SYN is not looked at.
     @inline(__always)
     public var sequenceLength: UInt32 {
-        UInt32(payloadLength) &+ UInt32((flags & TCPFlags.syn) >> 1) &+ UInt32(flags & TCPFlags.fin)
+        // FIN is bit 0, SYN bit 1.
+        UInt32(payloadLength) &+ UInt32((flags | flags >> 1) & 1)
     }
 
     /// Parses the frame's headers into `p`, which need not be initialised.
@@ -284,6 +286,7 @@ public struct Packet {
         var next = frame[ip &+ 6]
         var at = ip &+ 40
         var headers = 0
+        var isAtomic = false
         while true {
             switch next {
             case 0, 43, 60, 135, 139, 140, 51:
@@ -319,11 +322,17 @@ public struct Packet {
                     kind = cut ? .truncated : .tooShort
                     return
                 }
-                if frame.bigEndian16(at &+ 2) & 0xfff9 == 0 {
-                    // RFC 6946: an atomic fragment is the whole datagram.
+                if frame.bigEndian16(at &+ 2) & 0xfff9 == 0, !isAtomic {
+                    // RFC 6946: an atomic fragment is the whole datagram. (A
+                    // second such header is refused, as Linux does.)
+                    isAtomic = true
                     next = frame[at]
                     at &+= 8
                     continue
+                }
+                if isAtomic {
+                    kind = .malformed
+                    return
                 }
                 transport = frame[at]
                 tcpOffset = UInt16(truncatingIfNeeded: at)

@@ -74,6 +74,33 @@ final class FragmentLimitTests: XCTestCase {
         XCTAssertEqual(r.droppedFragments, 1200)
     }
 
+    /// An `add` frees a few at a time; none is used beyond its time all the
+    /// same.
+    func testTimeOfOneAmongMany() {
+        for version in [4, 6] {
+            var r = FragmentReassembler(maxDatagrams: 100, timeout: second)!
+            defer { r.destroy() }
+            for i in 0..<50 { XCTAssertNil(r.add(first(version, i), now: 0)) }
+            XCTAssertNil(r.add(last(version, 49), now: 2 * second))
+            XCTAssertGreaterThan(r.datagramCount, 10)
+            XCTAssertNotNil(r.add(first(version, 49), now: 2 * second))
+        }
+    }
+
+    func testManyPairsOfHosts() {
+        var r = FragmentReassembler(maxDatagrams: 4, timeout: second)!
+        defer { r.destroy() }
+        for i in 0..<1000 {
+            var (a, b) = (first(4), last(4))
+            a.source = UInt8(i % 200)
+            a.destination = UInt8(i / 200)
+            b.source = a.source
+            b.destination = a.destination
+            XCTAssertNil(r.add(a, now: 0))
+            XCTAssertNotNil(r.add(b, now: 0), "pair \(i)")
+        }
+    }
+
     func testNumber() {
         for version in [4, 6] {
             var r = FragmentReassembler(maxDatagrams: 10, timeout: second)!

@@ -1,5 +1,5 @@
 /// What a Linux 6 host makes of fragments, said as simply as possible: runs
-/// in an array, a byte at a time. Knows no limits and no time.
+/// in an array. Knows no limits and no time.
 struct FragmentModel {
     private struct Key: Hashable {
         var version: Int
@@ -16,7 +16,8 @@ struct FragmentModel {
 
     private struct Queue {
         var runs: [Range<Int>] = []
-        var bytes: [Int: UInt8] = [:]
+        var bytes: [UInt8] = []
+        var received = 0
         var length = 0
         var hasLast = false
         var first: FragmentPiece?
@@ -93,12 +94,14 @@ struct FragmentModel {
         } else {
             queue.runs.append(range)
         }
-        for i in range { queue.bytes[i] = piece.payload[i - piece.start] }
+        if queue.bytes.count < end { queue.bytes += [UInt8](repeating: 0, count: end - queue.bytes.count) }
+        queue.bytes.replaceSubrange(range, with: piece.payload[..<range.count])
+        queue.received += range.count
         if piece.start == 0 { queue.first = piece }
         queue.codepoints.insert(piece.service & 3)
         queue.held += 1
         queues[key] = queue
-        guard let first = queue.first, queue.hasLast, queue.bytes.count == queue.length else { return nil }
+        guard let first = queue.first, queue.hasLast, queue.received == queue.length else { return nil }
         queues[key] = nil
         let room = piece.version == 4 ? 65535 - 20 - first.options.count : 65535 - first.before.count
         if queue.length > room || (queue.codepoints.contains(0) && queue.codepoints.count > 1) {
@@ -106,7 +109,6 @@ struct FragmentModel {
             return nil
         }
         let isCongested = queue.codepoints.contains(3) && queue.codepoints.count > 1
-        return first.whole(
-            (0..<queue.length).map { queue.bytes[$0]! }, service: isCongested ? first.service | 3 : first.service)
+        return first.whole(queue.bytes, service: isCongested ? first.service | 3 : first.service)
     }
 }

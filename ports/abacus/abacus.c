@@ -73,7 +73,7 @@ static int num_cores;
 static const char *output;              /* NULL: standard output */
 static bool json;
 static int buffer_size = 65536;
-static volatile sig_atomic_t export_wanted;
+static sig_atomic_t export_wanted;      /* atomic: set by SIGHUP */
 
 static void
 add(uint64_t *counter, uint64_t amount)
@@ -507,7 +507,7 @@ static void
 on_hangup(int signum)
 {
     (void)signum;
-    export_wanted = 1;
+    __atomic_store_n(&export_wanted, 1, __ATOMIC_RELEASE);
 }
 
 static void
@@ -517,16 +517,16 @@ on_terminate(int signum)
     kill(getpid(), SIGINT);             /* on which the library winds down */
 }
 
+/* On each core, for a trace's clock stands still on a core without packets:
+ * whoever sees the wish first fulfils it. */
 static void
 on_timer(mctx_t context, int id, int side, event_t event, filter_arg_t *arg)
 {
     struct timeval second = { 1, 0 };
 
     (void)side, (void)event, (void)arg;
-    if (export_wanted) {
-        export_wanted = 0;
+    if (__atomic_exchange_n(&export_wanted, 0, __ATOMIC_ACQ_REL))
         export_usage();
-    }
     mtcp_settimer(context, id, &second, on_timer);
 }
 
@@ -667,10 +667,10 @@ main(int argc, char **argv)
             fprintf(stderr, "abacus: CPU %d: %s\n", cpu, strerror(errno));
             goto done;
         }
-    }
-    if (mtcp_settimer(cores[0].context, TIMER_ID, &second, on_timer) < 0) {
-        fprintf(stderr, "abacus: no timer: %s\n", strerror(errno));
-        goto done;
+        if (mtcp_settimer(cores[cpu].context, TIMER_ID, &second, on_timer) < 0) {
+            fprintf(stderr, "abacus: CPU %d: no timer: %s\n", cpu, strerror(errno));
+            goto done;
+        }
     }
     for (cpu = 0; cpu < num_cores; cpu++)
         mtcp_app_join(cores[cpu].context);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""make_trace.py TRACE TRUTH: an attack on abacus, and what it must say of it.
+"""make_trace.py TRACE TRUTH HALF: an attack on abacus, and what it must say of it.
 
-Each step of the conversations stands next to what it adds to the account.
+Each step of the conversations stands next to what it adds to the account. Two
+seconds of silence divide the trace: HALF is the truth up to there.
 """
 
 import os
@@ -32,6 +33,13 @@ def pattern(seed, length):
 def forged(data):
     """The same length, every byte another."""
     return bytes(byte ^ 0x80 for byte in data)
+
+
+def write_truth(path):
+    with open(path, "w") as file:
+        print("subscriber", *COLUMNS, sep=",", file=file)
+        for name, row in truth.items():
+            print(name, *row.values(), sep=",", file=file)
 
 
 trace = Trace()
@@ -85,6 +93,9 @@ for _ in range(100):
     charge("office", up_repeated=1000, forged_packets=1, forged_bytes=1000)
 tunnel.reset(CLIENT)
 
+write_truth(sys.argv[3])
+trace.clock += 2_000_000
+
 # carol, over IPv6, repeats what is too old to be compared.
 six = Conversation(trace, "2001:db8:1::c", 40003, "2001:db8:ffff::1", 80, isn=(2**32 - 5, 2**32 - 100))
 large = pattern(4, 600000)
@@ -117,6 +128,9 @@ inside.send(CLIENT, pattern(7, 11))
 charge("office", up_bytes=11)
 inside.close()
 
+# Time enough to look at what was exported.
+trace.clock += 3_000_000
+
 # Nobody's.
 other = Conversation(trace, "198.51.100.1", 40006, "192.0.2.80", 80)
 other.handshake()
@@ -126,7 +140,4 @@ charge("*", up_bytes=123)
 other.close()
 
 trace.write(sys.argv[1])
-with open(sys.argv[2], "w") as file:
-    print("subscriber", *COLUMNS, sep=",", file=file)
-    for name, row in truth.items():
-        print(name, *row.values(), sep=",", file=file)
+write_truth(sys.argv[2])

@@ -14,7 +14,7 @@ cd "$work"
 
 make -s CFLAGS="-O2 -g -Werror"
 ${CXX:-g++} -x c++ -Wall -Wextra -Werror $(pkg-config --cflags mos) -fsyntax-only abacus.c
-python3 "$here/make_trace.py" attack.pcap truth.csv
+python3 "$here/make_trace.py" attack.pcap truth.csv half.csv
 
 export MOS_NETDEV="dpdk0=pcap:attack.pcap"
 ./abacus -f config/mos.conf -s config/subscribers -o usage.csv 2>reports
@@ -37,20 +37,32 @@ truth = list(csv.DictReader(open("truth.csv")))
 assert [{key: str(value) for key, value in row.items()} for row in rows] == truth
 END
 
-# SIGHUP exports while it runs: a trace in real time, asked in its middle.
-export MOS_NETDEV="dpdk0=pcap:attack.pcap,speed=0.2"
+# Two cores share the connections; the bill is the same.
+if [ "$(nproc)" -ge 2 ]; then
+    sed 's/dpdk0 0x0001/dpdk0 0x0003/; s/core_mask = 0x0001/core_mask = 0x0003/' config/mos.conf >two.conf
+    for turn in 1 2 3; do
+        ./abacus -f two.conf -s config/subscribers -o usage2.csv 2>/dev/null
+        diff -u truth.csv usage2.csv || fail "the bill of two cores (above: -truth +abacus)"
+    done
+fi
+
+# SIGHUP exports while it runs: the trace in real time, asked in the silence
+# between its halves, is billed so far.
+export MOS_NETDEV="dpdk0=pcap:attack.pcap,speed=1"
 ./abacus -f config/mos.conf -s config/subscribers -o live.csv 2>/dev/null &
 abacus=$!
-sleep 0.5                               # until it has its signal handler
+sleep 1
+kill -HUP $abacus || fail "it ended before SIGHUP"
 tries=0
-while [ ! -f live.csv ] && [ $tries -lt 100 ]; do
-    kill -HUP $abacus 2>/dev/null || fail "it ended before SIGHUP was answered"
-    sleep 0.2
+while [ ! -f live.csv ]; do
+    kill -0 $abacus 2>/dev/null && [ $tries -lt 200 ] || fail "SIGHUP was not answered"
+    sleep 0.1
     tries=$((tries + 1))
 done
+diff -u half.csv live.csv || fail "the export on SIGHUP (above: -truth +abacus)"
 kill -TERM $abacus
 wait $abacus || fail "status $? after SIGTERM"
-[ "$(wc -l <live.csv)" -eq "$(wc -l <truth.csv)" ] || fail "the export on SIGHUP"
+[ "$(wc -l <live.csv)" -eq "$(wc -l <truth.csv)" ] || fail "the export on SIGTERM"
 
 status=0; ./abacus 2>/dev/null || status=$?
 [ $status -eq 64 ] || fail "status $status without subscribers"

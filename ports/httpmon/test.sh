@@ -34,6 +34,14 @@ grep -q '^httpmon: 8 connections: 2 not HTTP, 5 with a request; [0-9]* looks for
 looks=$(sed 's/.*; \([0-9]*\) looks.*/\1/' counts)
 [ "$looks" -ge 4 ] && [ "$looks" -le 10 ] || fail "$looks looks for a host"
 
+# Two cores share the connections; what is shown is the same.
+if [ "$(nproc)" -ge 2 ]; then
+    sed 's/dpdk0 0x0001/dpdk0 0x0003/; s/core_mask = 0x0001/core_mask = 0x0003/' config/mos.conf >two.conf
+    ./httpmon -f two.conf example.com example.org >shown 2>counts2
+    sort shown | diff -u expected - || fail "what two cores show (above: -expected +shown)"
+    grep -q '^httpmon: 8 connections: 2 not HTTP, 5 with a request; ' counts2 || fail "the counts: $(cat counts2)"
+fi
+
 status=0; ./httpmon 2>/dev/null || status=$?
 [ $status -eq 64 ] || fail "status $status without a host"
 echo "httpmon: ok"

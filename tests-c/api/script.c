@@ -42,6 +42,8 @@ static int script_recv(void *port, uint32_t queue, struct mos_io_frame *frames, 
     uint32_t count = 0;
     if (queue != 0)
         return s->live && !s->ends ? 0 : MOS_IO_END;
+    if (__atomic_load_n(&s->held, __ATOMIC_ACQUIRE))
+        return 0;
     if (max > s->asked_most)
         s->asked_most = max;
     if (s->most && max > s->most)

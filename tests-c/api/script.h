@@ -38,6 +38,7 @@ struct script {
     size_t sent_count, sent_room;
 
     int live;            /* not a trace: wall clock, no end unless asked */
+    int held;            /* nothing is given until this is 0 */
     int ends;            /* a live port: MOS_IO_END after the last frame */
     int repeat;          /* give the last frame again and again while not 0 */
     uint32_t queues;     /* receive queues; 0: one */

@@ -104,6 +104,7 @@ plan(uint64_t seed, uint32_t index, uint32_t percent)
     const uint32_t largest = percent >= 10 ? 120000 : percent >= 5 ? 200000 : 500000;
     const uint32_t out = pick_size(&random, largest);
     const uint32_t in = pick_size(&random, largest);
+    uint32_t answer = 0;
     int i, rounds;
 
     random = mix(random);
@@ -112,7 +113,8 @@ plan(uint64_t seed, uint32_t index, uint32_t percent)
     case CLIENT_FIRST:
     case FAST_OPEN:
     case URGENT:
-        add_phase(&c, 0, out, UNTIL_END, 1);
+        /* Fast open sends its SYN with the first byte only. */
+        add_phase(&c, 0, c.mode == FAST_OPEN ? out + 1 : out, UNTIL_END, 1);
         add_phase(&c, 1, 0, UNTIL_END, 0);
         add_phase(&c, 1, in, 0, 1);
         break;
@@ -126,25 +128,17 @@ plan(uint64_t seed, uint32_t index, uint32_t percent)
         add_phase(&c, 1, in, UNTIL_END, 1);
         break;
     case PING_PONG:
-        rounds = 2 + (int)(random >> 32) % (MAX_PHASES - 4);
+        rounds = 2 + (int)((random >> 32) % (MAX_PHASES - 3));
         for (i = 0; i < rounds; i++) {
-            const uint32_t question = 1 + (uint32_t)(mix(random + i) % 900);
-            const uint32_t answer = 1 + (uint32_t)(mix(random - i) % 5000);
+            const uint32_t question = 1 + (uint32_t)(mix(random + 2 * i) % 900);
 
+            /* The answer goes out while the next question is awaited. */
+            add_phase(&c, 1, answer, (int32_t)question, 0);
+            answer = 1 + (uint32_t)(mix(random + 2 * i + 1) % 5000);
             add_phase(&c, 0, question, (int32_t)answer, 0);
-            add_phase(&c, 1, 0, (int32_t)question, 0);
-            c.phases[1]--;      /* the answer is written in the next one */
-            c.phase[1][i].write = i == 0 ? 0 : c.phase[1][i].write;
-            c.phases[1]++;
-            if (i + 1 < rounds) {
-                /* written while the next question is awaited */
-                c.phase[1][i + 1].write = answer;
-            }
-            if (i + 1 == rounds) {
-                add_phase(&c, 0, 0, UNTIL_END, 1);
-                add_phase(&c, 1, answer, UNTIL_END, 1);
-            }
         }
+        add_phase(&c, 1, answer, UNTIL_END, 1);
+        add_phase(&c, 0, 0, UNTIL_END, 1);
         break;
     case CLIENT_ABORTS:
         /* An answer to bytes that were all read, read completely: nothing is

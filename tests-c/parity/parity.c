@@ -69,6 +69,7 @@ struct reader {
 
 static int flows;
 static uint32_t line_frame;      /* the frame whose line is open, 0: none yet */
+static struct pkt_info line_packet;
 static int line_flow;            /* its flow, 0: none */
 static char line_states[32];     /* printed last on this line */
 static int failed;
@@ -95,6 +96,13 @@ static const char *state_name(mctx_t m, int sock, int option)
     return names[state];
 }
 
+/* A frame may be the occasion for another packet's events, too: the SYN of a
+ * connection that is recognized by its SYN/ACK. */
+static int same_packet(const struct pkt_info *a, const struct pkt_info *b)
+{
+    return a->seq == b->seq && a->ack_seq == b->ack_seq && a->payloadlen == b->payloadlen;
+}
+
 static void begin_line(const struct pkt_info *p, int flow)
 {
     char text[160];
@@ -119,6 +127,7 @@ static void begin_line(const struct pkt_info *p, int flow)
         n += snprintf(text + n, sizeof text - (size_t)n, " flow=%d", flow);
     printf("%s%-*s", line_frame == 0 ? "" : "\n", HEADER_WIDTH - 1, text);
     line_frame = one_io_delivered();
+    line_packet = *p;
     line_flow = flow;
     line_states[0] = 0;
 }
@@ -146,14 +155,13 @@ static void read_side(mctx_t m, int sock, struct reader *reader, int side)
             reader->position[side] += (uint64_t)got;
             continue;
         }
-        if (count > 0 || (got == 0 && parts == 0))
-            printf("%s", parts++ ? "+" : "");
         if (count > 0)
-            printf("%" PRIu64 "@%" PRIu64 "/%08" PRIx32, count, start, hash);
-        else if (got == 0 && parts == 1)
-            printf("none@%" PRIu64, start);
-        if (got == 0)
+            printf("%s%" PRIu64 "@%" PRIu64 "/%08" PRIx32, parts++ ? "+" : "", count, start, hash);
+        if (got == 0) {
+            if (parts == 0)
+                printf("none@%" PRIu64, start);
             break;
+        }
         if (errno != ENODATA) {
             printf("%serror%d", parts++ ? "+" : "", errno);
             break;
@@ -200,7 +208,7 @@ static void on_event(mctx_t m, int sock, int side, event_t event, int hook)
     if (mtcp_getlastpkt(m, sock, side, &packet) == 0) {
         if (packet.tcph == NULL)
             complain("%s for a packet that is not TCP", name);
-        else if (line_frame != one_io_delivered())
+        else if (line_frame != one_io_delivered() || !same_packet(&packet, &line_packet))
             begin_line(&packet, reader ? reader->flow : 0);
         if (event == MOS_ON_CONN_NEW_DATA || event == MOS_ON_CONN_END)
             complain("%s with a current packet", name);

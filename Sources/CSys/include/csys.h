@@ -57,8 +57,19 @@ static inline void csys_set_errno(int value)
 // What the running thread is: the context whose stack thread it is, and how
 // many contexts' locks it holds.
 
-void *_Nullable csys_current(void);
-void csys_set_current(void *_Nullable context);
+extern __thread void *_Nullable csys_current_context
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline void *_Nullable csys_current(void)
+{
+    return csys_current_context;
+}
+
+static inline void csys_set_current(void *_Nullable context)
+{
+    csys_current_context = context;
+}
+
 int csys_lock_depth(void);
 void csys_add_lock_depth(int change);
 
@@ -82,14 +93,11 @@ int csys_stay_on(int cpu);
 int csys_start_thread(pthread_t *_Nonnull thread, const char *_Nonnull name, int cpu,
                       void (*_Nonnull function)(void *_Nullable), void *_Nullable argument);
 
-/// Address space without memory behind it: pages come when they are touched.
-/// NULL with errno set when the system refuses.
-static inline void *_Nullable csys_reserve(size_t size)
-{
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
+/// Address space without memory behind it: pages come when they are touched,
+/// large ones where the region is large and the system has them, since tables
+/// of many flows are read in no order. NULL with errno set when the system
+/// refuses.
+void *_Nullable csys_reserve(size_t size);
 
 static inline void csys_unreserve(void *_Nullable base, size_t size)
 {
