@@ -58,7 +58,10 @@ struct mos_stats {
     uint64_t drop_no_memory;
     uint64_t drop_flow_table_full; /* SYNs beyond max_concurrency: not monitored */
     uint64_t drop_fragment;        /* fragments beyond the limits of reassembly, or out of time */
-    uint64_t drop_source;          /* lost before they reached us, as the source says */
+    uint64_t drop_source;          /* lost before they reached a context: as the source
+                                      says, and, where contexts share a source, those for
+                                      a context that was not made or has ended. Of the
+                                      source: the same number in each context */
 
     /* Flows. */
     uint64_t flows_now;

@@ -1,8 +1,6 @@
 #define _GNU_SOURCE 1
 #include "csys.h"
 
-#include <sys/uio.h>
-
 __thread void *csys_current_context;
 static __thread int depth __attribute__((tls_model("initial-exec")));
 
@@ -14,13 +12,6 @@ int csys_lock_depth(void)
 void csys_add_lock_depth(int change)
 {
     depth += change;
-}
-
-void csys_log_line(const char *text)
-{
-    struct iovec line[2] = { { (void *)text, strlen(text) }, { (void *)"\n", 1 } };
-    ssize_t written = writev(STDERR_FILENO, line, 2);
-    (void)written; /* nowhere to report it */
 }
 
 void *csys_reserve(size_t size)

@@ -84,6 +84,7 @@ extension Context {
         thread.unlockForStack()
         stack.closeInputs(of: self)
         csys_set_current(nil)
+        Log.totals(self)
         thread.markDone()
         stack.contextIsDone()
     }

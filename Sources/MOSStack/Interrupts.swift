@@ -44,6 +44,19 @@ public enum Interrupts {
         return (old, true)
     }
 
+    /// Threads that are started in `body` get no signals but those that a
+    /// thread's own doing causes: the application's handlers run on the
+    /// application's threads, and may wait there for a stack thread to end.
+    static func withoutSignals<Result>(_ body: () -> Result) -> Result {
+        var blocked = sigset_t()
+        var old = sigset_t()
+        sigfillset(&blocked)
+        for own in [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGPROF] { sigdelset(&blocked, own) }
+        pthread_sigmask(SIG_SETMASK, &blocked, &old)
+        defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
+        return body()
+    }
+
     fileprivate static func interrupted(_ number: Int32) {
         let now = SystemClock.monotonic()
         let before = lastInterrupt.exchange(now, ordering: .acquiringAndReleasing)

@@ -1,13 +1,53 @@
+import CMOS
 import CSys
+import MOSPacketIO
 
-/// Messages for people, on standard error; never on standard output.
+/// Messages for people, on standard error and in the file that `mos_log` asks
+/// for; never on standard output.
 enum Log {
-    static func line(_ text: UnsafePointer<CChar>?) {
-        if let text { csys_log_line(text) }
+    static func error(_ text: UnsafePointer<CChar>?) {
+        if let text { csys_log(Int32(CSYS_LOG_ERROR), text) }
     }
 
-    static func line(_ text: StaticString) {
-        // Literals are NUL-terminated.
-        csys_log_line(UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self))
+    static func warning(_ text: UnsafePointer<CChar>?) {
+        if let text { csys_log(Int32(CSYS_LOG_WARNING), text) }
+    }
+
+    /// As the configuration has it.
+    static func open(_ configuration: Configuration) {
+        let code = csys_log_open(configuration.logDirectory, Int32(configuration.logLevel.rawValue))
+        if code != 0, let directory = configuration.logDirectory {
+            csys_log_errno(Int32(CSYS_LOG_WARNING), directory, "no log file", code)
+        }
+        // What goes wrong while packets flow comes from the room below.
+        PacketIOLog.sink = { line in csys_log(Int32(CSYS_LOG_WARNING), line) }
+    }
+
+    static func close() { csys_log_close() }
+
+    static func totals(_ context: Context) {
+        var sum = mos_stats()
+        for at in 0..<context.settings.interfaceCount { sum.add(context.portStats[at]) }
+        sum.addContext(context)
+        var totals = csys_totals()
+        totals.packets = sum.rx_packets
+        totals.bytes = sum.rx_bytes
+        totals.flows = sum.flows_total
+        totals.orphans = sum.orphans
+        totals.errors = sum.receiveErrors
+        totals.drops = sum.allDrops
+        totals.gaps = sum.gaps
+        totals.overruns = sum.overruns
+        csys_log_totals(Int32(CSYS_LOG_INFO), Int32(context.cpu), &totals)
+    }
+}
+
+extension mos_stats {
+    var receiveErrors: UInt64 {
+        rx_short_frame &+ rx_bad_length &+ rx_bad_ip_checksum &+ rx_bad_tcp_checksum &+ rx_bad_tcp_offset &+ rx_truncated
+    }
+
+    var allDrops: UInt64 {
+        drop_app &+ drop_tx &+ drop_no_route &+ drop_no_memory &+ drop_flow_table_full &+ drop_fragment &+ drop_source
     }
 }

@@ -27,6 +27,8 @@ public final class Stack {
     private var ports: [OpenPort] = []
     private var shares: [Share] = []
     private var portsAreOpen = false
+    /// `stat_print`.
+    private var ratePrinter: RatePrinter?
     let someContextStarted = Atomic<Bool>(false)
     private let fedContexts = Atomic<Int>(0)
 
@@ -42,6 +44,7 @@ public final class Stack {
         var merger: TraceMerger?
         /// Devices that it reads.
         var devices: UInt64
+        var queues: UInt32
     }
 
     private init() {
@@ -69,11 +72,12 @@ public final class Stack {
         var diagnostics = ConfigurationDiagnostics()
         do throws(ConfigurationError) {
             let read = try Configuration.load(path: path, diagnostics: &diagnostics)
+            Log.open(read)
             report(diagnostics)
             configuration = read
         } catch {
             report(diagnostics)
-            error.message.withUnsafeBufferPointer { Log.line($0.baseAddress) }
+            error.message.withUnsafeBufferPointer { Log.error($0.baseAddress) }
             throw Errno(error.code)
         }
         Interrupts.install()
@@ -81,7 +85,7 @@ public final class Stack {
 
     private func report(_ diagnostics: ConfigurationDiagnostics) {
         for message in diagnostics.messages {
-            message.withUnsafeBufferPointer { Log.line($0.baseAddress) }
+            message.withUnsafeBufferPointer { Log.warning($0.baseAddress) }
         }
     }
 
@@ -101,7 +105,7 @@ public final class Stack {
         do throws(ConfigurationError) {
             try configuration?.apply(values)
         } catch {
-            error.message.withUnsafeBufferPointer { Log.line($0.baseAddress) }
+            error.message.withUnsafeBufferPointer { Log.error($0.baseAddress) }
             throw Errno(error.code)
         }
     }
@@ -120,6 +124,8 @@ public final class Stack {
             pthread_join(context.thread.thread, nil)
             context.thread.isRunning = false
         }
+        ratePrinter?.stop()
+        ratePrinter = nil
         lock()
         for cpu in 0..<Self.maxContexts {
             guard let raw = contexts[cpu].load(ordering: .acquiring) else { continue }
@@ -133,6 +139,7 @@ public final class Stack {
         someContextStarted.store(false, ordering: .releasing)
         fedContexts.store(0, ordering: .releasing)
         Interrupts.remove()
+        Log.close()
     }
 
     // MARK: Contexts
@@ -172,7 +179,9 @@ public final class Stack {
         if !inputs.isEmpty { fedContexts.add(1, ordering: .sequentiallyConsistent) }
         context.thread.lastSetup.store(SystemClock.monotonic(), ordering: .releasing)
         let raw = Unmanaged.passRetained(context).toOpaque()
-        let code = csys_start_thread(&context.thread.thread, "mos", Int32(configuration.cpu(ofCore: cpu)), stackThreadMain, raw)
+        let code = Interrupts.withoutSignals {
+            csys_start_thread(&context.thread.thread, "mos", Int32(configuration.cpu(ofCore: cpu)), stackThreadMain, raw)
+        }
         guard code == 0 else {
             context.tearDown()
             Unmanaged<Context>.fromOpaque(raw).release()
@@ -180,6 +189,10 @@ public final class Stack {
         }
         context.thread.isRunning = true
         contexts[cpu].store(raw, ordering: .releasing)
+        csys_log_context(Int32(CSYS_LOG_INFO), Int32(cpu), Int32(configuration.cpu(ofCore: cpu)), "is made")
+        if ratePrinter == nil, !configuration.statisticsDevices.isEmpty {
+            ratePrinter = RatePrinter(self, configuration)
+        }
         return context
     }
 
@@ -258,7 +271,7 @@ public final class Stack {
             }
             ports.append(OpenPort(port: port, lock: lock))
         } catch {
-            Log.line(message)
+            Log.error(message)
             throw Errno(error.code)
         }
     }
@@ -344,7 +357,8 @@ public final class Stack {
                 throw .noMemory
             }
         }
-        shares.append(Share(source: shared, merger: merger, devices: mask))
+        shares.append(
+            Share(source: shared, merger: merger, devices: mask, queues: UInt32(configuration.coreCount)))
     }
 
     /// What a context reads.
@@ -403,7 +417,8 @@ public final class Stack {
         unlock()
         guard count > 0, configurationHasMissingContexts else { return }
         var thread = pthread_t()
-        if csys_start_thread(&thread, "mos-start", -1, lateStartMain, nil) == 0 { pthread_detach(thread) }
+        let code = Interrupts.withoutSignals { csys_start_thread(&thread, "mos-start", -1, lateStartMain, nil) }
+        if code == 0 { pthread_detach(thread) }
     }
 
     private var configurationHasMissingContexts: Bool {
@@ -462,6 +477,22 @@ public final class Stack {
 
     // MARK: Statistics
 
+    /// An interface's counters over all contexts.
+    func total(interface: Int) -> mos_stats {
+        var sum = mos_stats()
+        var source: UInt64 = 0
+        var flows: UInt64 = 0
+        forEachContext { context in
+            guard let one = try? statistics(of: context, interface: interface) else { return }
+            source = one.drop_source
+            sum.add(one)
+            flows &+= context.stats.pointee.flows_now
+        }
+        sum.drop_source = source
+        sum.flows_now = flows
+        return sum
+    }
+
     /// `mos_get_stats`.
     ///
     /// The context comes before the stack's own lock: its handlers may ask,
@@ -481,6 +512,10 @@ public final class Stack {
             out.add(context.portStats[at])
             let source = ports[at].port.statistics()
             out.drop_source &+= source.rx_drops
+        }
+        // Frames for contexts that were never made, or have ended.
+        for share in shares where interface == -1 || share.devices == 1 << UInt64(interface) {
+            for queue in 0..<share.queues { out.drop_source &+= share.source.dropped(queue: queue) }
         }
         if interface == -1 { out.addContext(context) }
         return out

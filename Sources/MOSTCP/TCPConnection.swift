@@ -417,6 +417,9 @@ public struct TCPEmulation {
             if let scale = options.windowScale {
                 S.pointee.flags.insert(.scaling)
                 S.pointee.windowScale = scale
+            } else if p.pointee.hasCutOptions {
+                S.pointee.flags.insert(.scaling)
+                S.pointee.windowScale = 14
             }
         }
         if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }

@@ -1,4 +1,4 @@
-// IEEE 802.3, 802.1Q, 802.1ad; RFC 791 (IPv4), RFC 8200 (IPv6 and its
+// IEEE 802.3, 802.1Q, 802.1ad; RFC 2516 (PPPoE); RFC 791 (IPv4), RFC 8200 (IPv6 and its
 // extension headers), RFC 4302 (AH), RFC 9293 (TCP), RFC 6275 §6.3 (home
 // address option), RFC 5095 (type 0 routing header).
 
@@ -204,6 +204,15 @@ public struct Packet {
             type = frame.bigEndian16(offset)
         }
         offset &+= 2
+        if type == 0x8864, offset &+ 8 <= count, frame[offset] == 0x11, frame[offset &+ 1] == 0 {
+            // A PPPoE session (RFC 2516 §4): its header, then the PPP
+            // protocol's number (RFC 1332 §3, RFC 5072 §3).
+            let content = frame.bigEndian16(offset &+ 6)
+            if content == 0x0021 || content == 0x0057 {
+                type = content == 0x0021 ? 0x0800 : 0x86dd
+                offset &+= 8
+            }
+        }
         ipOffset = UInt16(truncatingIfNeeded: offset)
         if type == 0x0800 {
             parseIPv4(offset, count, cut, seed)
@@ -403,14 +412,20 @@ public struct Packet {
             kind = .badTCPOffset
             return
         }
-        guard tcp &+ headerLength <= count else {
-            kind = cut ? .truncated : .tooShort
+        guard tcp &+ headerLength <= count || cut else {
+            kind = .tooShort
             return
         }
-        payloadOffset = UInt16(truncatingIfNeeded: tcp &+ headerLength)
+        // Where a capture keeps less than the options, they end with it.
+        payloadOffset = UInt16(truncatingIfNeeded: Swift.min(tcp &+ headerLength, count))
         payloadLength = UInt16(truncatingIfNeeded: end &- tcp &- headerLength)
-        payloadCaptured = UInt16(truncatingIfNeeded: Swift.min(end, count) &- tcp &- headerLength)
+        payloadCaptured = UInt16(truncatingIfNeeded: Swift.max(Swift.min(end, count) &- tcp &- headerLength, 0))
         kind = .tcp
+    }
+
+    /// The capture has cut the segment's options.
+    public var hasCutOptions: Bool {
+        kind == .tcp && tcpOffset &+ UInt16(frame[Int(tcpOffset) &+ 12] >> 4) &* 4 > payloadOffset
     }
 
     /// Whether all of the datagram was captured.

@@ -35,7 +35,7 @@ final class EventSetTests: XCTestCase {
         withUnsafePointer(to: &header.pointee.starts) {
             XCTAssertEqual(UnsafeRawPointer($0) - UnsafeRawPointer(header), EventSetHeader.startsOffset)
         }
-        XCTAssertEqual(MemoryLayout<EventSetHeader>.offset(of: \.id), 64)
+        XCTAssertEqual(MemoryLayout<EventSetHeader>.offset(of: \.packetHandler), 64)
         XCTAssertEqual(MemoryLayout<EventNode>.stride, 24)
         XCTAssertEqual(MemoryLayout<EventRecord>.offset(of: \.argument), 0)
     }

@@ -73,8 +73,32 @@ static inline void csys_set_current(void *_Nullable context)
 int csys_lock_depth(void);
 void csys_add_lock_depth(int change);
 
+enum { CSYS_LOG_ERROR, CSYS_LOG_WARNING, CSYS_LOG_INFO, CSYS_LOG_DEBUG };
+
 /// Prints one line on standard error in one write.
 void csys_log_line(const char *_Nonnull text);
+/// The same, and into the log file, if `level` is within what is wanted.
+void csys_log(int level, const char *_Nonnull text);
+/// What is wanted from now on, and the directory of the log file, which is
+/// made if it does not exist; NULL: no file. 0 or an errno value.
+int csys_log_open(const char *_Nullable directory, int level);
+void csys_log_close(void);
+/// `libmos: subject: what: strerror(code)`.
+void csys_log_errno(int level, const char *_Nonnull subject, const char *_Nonnull what, int code);
+/// `libmos: context N on CPU N what`.
+void csys_log_context(int level, int context, int cpu, const char *_Nonnull what);
+
+/// A context's totals at its end.
+struct csys_totals {
+    uint64_t packets, bytes, flows, orphans, errors, drops, gaps, overruns;
+};
+void csys_log_totals(int level, int context, const struct csys_totals *_Nonnull totals);
+
+/// An interface's counts of the last second.
+struct csys_rates {
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, errors, drops, flows;
+};
+void csys_print_rates(const char *_Nonnull name, double seconds, const struct csys_rates *_Nonnull rates);
 
 /// Whether a signal's action is the default one.
 int csys_signal_is_default(int number);
