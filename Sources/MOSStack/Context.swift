@@ -90,6 +90,8 @@ public final class Context {
     /// Flows whose stopped sockets are to be looked over.
     let stops: UnsafeMutablePointer<UInt32>
     var stopCount = 0
+    /// More flows than `stops` has room for.
+    var stopsOverflow = false
 
     // MARK: The current packet
 

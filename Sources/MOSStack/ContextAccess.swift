@@ -22,6 +22,9 @@ extension Context {
 
     public func leave() {
         if isCurrent { return }
+        // Between bursts: what was closed or stopped goes at once.
+        settleStops()
+        settleClosed()
         thread.lastSetup.store(SystemClock.monotonic(), ordering: .releasing)
         thread.unlock()
         thread.wake()
@@ -36,7 +39,9 @@ extension Context {
     /// `mtcp_settimer`.
     public func setTimer(_ id: Int32, after duration: UInt64, _ callback: callback_t) throws(Errno) {
         if !isCurrent, !thread.virtualClock { now = max(now, SystemClock.wall()) }
-        let (deadline, overflow) = now.addingReportingOverflow(duration)
+        // At least a moment ahead: a handler that sets its timer again with no
+        // delay must not keep the clock where it is.
+        let (deadline, overflow) = now.addingReportingOverflow(max(duration, 1))
         guard timers.push(
             deadline: overflow ? .max : deadline, first: UInt64(UInt32(bitPattern: id)),
             second: UInt64(UInt(bitPattern: unsafeBitCast(callback, to: Int.self))))

@@ -45,8 +45,10 @@ extension Context {
         let frame = frames + i
         let ahead = i &+ Context.stageLag
         if ahead < count { csys_prefetch(frames[ahead].data) }
+        // A backend that gives no bytes gives an empty frame.
+        let bytes = frame.pointee.data ?? UnsafePointer(outFrame)
         Packet.parse(
-            into: packets + i, frame: frame.pointee.data, length: frame.pointee.len,
+            into: packets + i, frame: bytes, length: frame.pointee.data == nil ? 0 : frame.pointee.len,
             wireLength: frame.pointee.wire_len, timestamp: frame.pointee.time_ns,
             vouched: UInt8(truncatingIfNeeded: frame.pointee.flags),
             port: Int8(truncatingIfNeeded: frame.pointee.port), seed: seed)

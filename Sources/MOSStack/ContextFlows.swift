@@ -339,6 +339,13 @@ extension Context {
             guard f.pointee.flags.contains(.inUse), f.pointee.flags.contains(.stopsPending) else { continue }
             settleStops(found)
         }
+        if stopsOverflow {
+            // Too many for the queue, when a listener closes: all are looked at.
+            stopsOverflow = false
+            for found in 0..<flows.highWater where flow(found).pointee.flags.isSuperset(of: [.inUse, .stopsPending]) {
+                settleStops(found)
+            }
+        }
     }
 
     /// Notes that a socket of the flow has stopped something.
@@ -346,11 +353,11 @@ extension Context {
         let f = flow(found)
         refresh(found)
         guard !f.pointee.flags.contains(.stopsPending) else { return }
+        f.pointee.flags.insert(.stopsPending)
         if stopCount == Context.stopRoom {
-            // Settled when the flow is touched next, or ends.
+            stopsOverflow = true
             return
         }
-        f.pointee.flags.insert(.stopsPending)
         stops[stopCount] = found
         stopCount &+= 1
     }

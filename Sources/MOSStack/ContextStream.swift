@@ -148,6 +148,19 @@ extension Context {
         f.pointee.flags.insert(.queued(side))
         newData[newDataCount] = UInt64(found) << 1 | UInt64(side)
         newDataCount &+= 1
+        if f.pointee.flags.contains(.keepsHistory) { prefetchTails(f, side) }
+    }
+
+    /// What `settle` will write to: the directory of this flow's chunks, and
+    /// the chunk of one whose directory has come by now.
+    @inline(__always)
+    private func prefetchTails(_ f: FlowPointer, _ side: Int) {
+        f.buffer(side).pointee.prefetchDirectory()
+        let at = newDataCount &- 4
+        guard at >= 0, newData[at] != .max else { return }
+        let earlier = flow(UInt32(newData[at] >> 1))
+        let side = Int(newData[at] & 1)
+        earlier.buffer(side).pointee.prefetchTail(earlier.pending(side).pointee)
     }
 
 
@@ -364,36 +377,35 @@ extension Context {
         let f = flow(found)
         let buffer = f.buffer(side)
         let waiting = f.pending(side).pointee
-        if waiting > 0, !f.pointee.flags.contains(.keepsHistory), buffer.pointee.heldStart == buffer.pointee.inOrderEnd,
-            lowestPosition(f, side) == f.streamEnd(side)
+        var end = f.streamEnd(side)
+        var position = lowestPosition(f, side)
+        if position != end {
+            let limit = UInt64(f.limit(side).pointee)
+            if end &- position > limit, limit > 0 {
+                // An overrun: a handler can read, or enlarge the buffer.
+                raiseError(f, side: side, sender: 1 &- side)
+                guard f.pointee.flags.contains(.inUse) else { return }
+                end = f.streamEnd(side)
+                position = lowestPosition(f, side)
+            }
+        } else if waiting > 0, !f.pointee.flags.contains(.keepsHistory),
+            buffer.pointee.heldStart == buffer.pointee.inOrderEnd
         {
             // All was read where it lay.
             _ = buffer.pointee.advanceWithoutStoring(length: waiting, pool: &memory)
             f.pending(side).pointee = 0
             return
         }
-        let limit = UInt64(f.limit(side).pointee)
-        let end = f.streamEnd(side)
-        let unreadFrom = lowestPosition(f, side)
-        if end &- unreadFrom > limit, limit > 0 {
-            // An overrun: a handler can read, or enlarge the buffer.
-            raiseError(f, side: side, sender: 1 &- side)
-            guard f.pointee.flags.contains(.inUse) else { return }
-        }
         let kept = UInt64(f.limit(side).pointee)
-        let position = lowestPosition(f, side)
         var from = f.pointee.flags.contains(.keepsHistory) ? 0 : position
         if end > kept { from = max(from, end &- kept) }
         if from > position { noteOverrun(from &- position) }
         let stored = buffer.pointee.inOrderEnd
-        if f.pending(side).pointee > 0 {
-            if from > stored {
-                materializeSlowly(f, side, skip: min(from &- stored, UInt64(f.pending(side).pointee)))
-            } else {
-                materializeSlowly(f, side, skip: 0)
-            }
-        }
+        // First, so that the memory of what goes is what comes next.
         buffer.pointee.trim(below: from, pool: &memory)
+        if f.pending(side).pointee > 0 {
+            materializeSlowly(f, side, skip: from > stored ? min(from &- stored, UInt64(f.pending(side).pointee)) : 0)
+        }
         noteMemory()
     }
 

@@ -44,11 +44,11 @@ final class RatePrinter {
             var poller = pollfd(fd: stopDescriptor, events: Int16(POLLIN), revents: 0)
             let ready = poll(&poller, 1, 1000)
             let now = SystemClock.monotonic()
-            // The rest of a second counts when it is the end.
-            if ready != 0, now &- last < 1_000_000 { return }
             for at in 0..<devices.count {
                 let sum = stack.total(interface: devices[at])
-                print(names[at], before[at], sum, Double(now &- last) / 1e9)
+                // At the end, the rest of a second in which something came.
+                if ready != 0, sum.rx_packets == before[at].rx_packets { continue }
+                print(names[at], before[at], sum, Double(max(now &- last, 1_000_000)) / 1e9)
                 before[at] = sum
             }
             last = now

@@ -175,6 +175,7 @@ public final class Stack {
             cpu: cpu, settings: ContextSettings(configuration), forwarder: forwarder(for: cpu, configuration),
             virtualClock: virtual)
         else { throw .noMemory }
+        context.inputs.destroy()
         context.inputs = Inputs(inputs)
         if !inputs.isEmpty { fedContexts.add(1, ordering: .sequentiallyConsistent) }
         context.thread.lastSetup.store(SystemClock.monotonic(), ordering: .releasing)

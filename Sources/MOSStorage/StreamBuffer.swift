@@ -537,10 +537,44 @@ public struct StreamBuffer {
             guard let chunk = ensureChunk(position &>> Self.chunkLog, upTo: inChunk &+ n, &pool)
             else { break }
             // The chunk reaches to `inChunk + n`.
-            (chunk + inChunk).copyMemory(from: source + done, byteCount: n)
+            if n >= Self.uncachedCopy, pool.bytesInUse > Self.uncachedPool {
+                csys_copy_uncached(chunk + inChunk, source + done, n)
+            } else {
+                (chunk + inChunk).copyMemory(from: source + done, byteCount: n)
+            }
             done &+= n
         }
         return done
+    }
+
+    /// Copies from this length on, while the pool holds more than the caches
+    /// do, go past them: the flow's next bytes come when these are long gone.
+    @inline(__always) private static var uncachedCopy: Int { 256 }
+    @inline(__always) private static var uncachedPool: Int { 16 << 20 }
+
+    /// Asks for what `prefetchTail` needs.
+    @inline(__always)
+    public func prefetchDirectory() {
+        if directoryLog != 0 {
+            csys_prefetch_write(slots + Int((inOrderEnd &>> Self.chunkLog) & slotMask))
+        }
+    }
+
+    /// Asks for the lines in which the next `length` in-order bytes will
+    /// begin and end.
+    @inline(__always)
+    public func prefetchTail(_ length: UInt32) {
+        guard directory != 0 else { return }
+        prefetchByte(inOrderEnd)
+        prefetchByte(inOrderEnd &+ UInt64(length))
+    }
+
+    @inline(__always)
+    private func prefetchByte(_ position: UInt64) {
+        if let chunk = chunk(position &>> Self.chunkLog) {
+            // A prefetch of an address beyond a short block is harmless.
+            csys_prefetch_write(chunk + (Int(truncatingIfNeeded: position) & (Self.chunkSize &- 1)))
+        }
     }
 
     /// The chunk with that number, at least `length` bytes long.

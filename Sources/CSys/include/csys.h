@@ -44,6 +44,32 @@ static inline void csys_prefetch_write(const void *_Nullable address)
     __builtin_prefetch(address, 1, 3);
 }
 
+/// Copies to memory that will not be read soon and is not cached: whole lines
+/// are written past the caches, so that they need not be fetched first and push
+/// nothing out. Like memcpy otherwise.
+static inline void csys_copy_uncached(void *_Nonnull target, const void *_Nonnull source, size_t size)
+{
+    uint8_t *to = (uint8_t *)target;
+    const uint8_t *from = (const uint8_t *)source;
+#if defined(__clang__)
+    typedef long long vector __attribute__((vector_size(16)));
+    size_t head = (0 - (uintptr_t)to) & 63;
+    if (head > size)
+        head = size;
+    memcpy(to, from, head);
+    to += head;
+    from += head;
+    size -= head;
+    for (; size >= 64; size -= 64, to += 64, from += 64) {
+        vector line[4];
+        memcpy(line, from, 64);
+        for (int i = 0; i < 4; i++)
+            __builtin_nontemporal_store(line[i], (vector *)to + i);
+    }
+#endif
+    memcpy(to, from, size);
+}
+
 static inline int csys_errno(void)
 {
     return errno;
