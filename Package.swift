@@ -15,7 +15,7 @@ let embedded = Context.environment["MOS_EMBEDDED"] == "1"
 let swiftSettings: [SwiftSetting] = embedded
     ? [
         .enableExperimentalFeature("Embedded"),
-        .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked", "-disable-stack-protector"]),
+        .unsafeFlags(["-wmo", "-enforce-exclusivity=unchecked"]),
     ]
     : []
 
@@ -56,7 +56,7 @@ if embedded {
             linkerSettings: [
                 .linkedLibrary("m"),
                 .unsafeFlags([
-                    "-nostartfiles",
+                    "-use-ld=lld", "-nostartfiles",
                     "-Xlinker", "--version-script=" + versionScript,
                     "-Xlinker", "-soname", "-Xlinker", "libmos.so.0",
                     "-Xlinker", "-z", "-Xlinker", "defs",
@@ -85,6 +85,9 @@ if embedded {
         .testTarget(name: "MOSStackTests", dependencies: ["MOS", "MOSStack", "MOSWire", "MOSStorage", "CMOS", "CSys"]),
     ]
     products.append(.executable(name: "mos", targets: ["mos"]))
+    // The ordinary build as a shared library: what C programs are linked with
+    // to run under a sanitizer (scripts/suites). It is never installed.
+    products.append(.library(name: "mos-checked", type: .dynamic, targets: ["MOS"]))
 }
 
 let package = Package(

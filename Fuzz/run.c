@@ -5,12 +5,19 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "script.h"
 
 static int config = -1;
+
+void run_prepare(void)
+{
+    /* Clearing large pages would take most of the time of a short run. */
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
 
 const char *run_config_path(void)
 {
@@ -51,6 +58,8 @@ void run_script(const struct run_settings *settings, void (*set_up)(mctx_t), str
     context = mtcp_create_context(0);
     CHECK(context != NULL, "mtcp_create_context");
     set_up(context);
+    if (getenv("FUZZ_PCAP"))
+        script_write(getenv("FUZZ_PCAP"));
     mtcp_app_join(context);
     memset(stats, 0xff, sizeof *stats);
     CHECK(mos_get_stats(context, -1, stats, sizeof *stats) == 0, "mos_get_stats");

@@ -20,6 +20,9 @@ struct run_settings {
     bool no_ring_buffers;
 };
 
+/* To be called once. */
+void run_prepare(void);
+
 /* Room for a configuration file that is not on any disk: its path, and how to
  * fill it. */
 const char *run_config_path(void);

@@ -1,6 +1,7 @@
 #include "script.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <mos_io.h>
@@ -171,4 +172,21 @@ bool script_add(const uint8_t *frame, uint32_t len, uint32_t wire_len, uint64_t 
     script.used += len;
     script.count++;
     return true;
+}
+
+void script_write(const char *path)
+{
+    static const uint32_t header[6] = {0xa1b23c4d, 0x00040002, 0, 0, 262144, 1};
+    FILE *file = fopen(path, "wb");
+
+    CHECK(file != NULL && fwrite(header, sizeof header, 1, file) == 1, "%s cannot be written", path);
+    for (uint32_t i = 0; i < script.count; i++) {
+        const struct script_frame *frame = &script.frames[i];
+        const uint32_t record[4] = {(uint32_t)(frame->time_ns / 1000000000), (uint32_t)(frame->time_ns % 1000000000),
+                                    frame->len, frame->wire_len};
+
+        CHECK(fwrite(record, sizeof record, 1, file) == 1, "%s cannot be written", path);
+        CHECK(fwrite(script.bytes + frame->start, 1, frame->len, file) == frame->len, "%s cannot be written", path);
+    }
+    CHECK(fclose(file) == 0, "%s cannot be written", path);
 }

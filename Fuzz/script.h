@@ -45,4 +45,7 @@ void script_reset(void);
 /* Takes a frame: false when there is no room. wire_len counts at least len. */
 bool script_add(const uint8_t *frame, uint32_t len, uint32_t wire_len, uint64_t time_ns, uint32_t flags);
 
+/* Writes it as a pcap file, to see what an input means. */
+void script_write(const char *path);
+
 #endif

@@ -236,7 +236,7 @@ int mtcp_unregister_callback(mctx_t mctx, int sock, event_t event, int hook_poin
 /** Makes a user-defined event without a filter, which happens only when
  * mtcp_raise_event() says so in a dispatch at its parent or below.
  *
- * @return its id; MOS_NULL_EVENT with EINVAL (unknown parent) or ENOMEM
+ * @return its id; MOS_NULL_EVENT with EINVAL (unknown parent, no room)
  *
  * mOS: mtcp_alloc_event(3) */
 event_t mtcp_alloc_event(event_t parent);
@@ -248,7 +248,7 @@ event_t mtcp_alloc_event(event_t parent);
  * @param arg     NULL, or len bytes that are copied now
  * @return its id, the same one for the same (parent, filter, argument bytes);
  *         MOS_NULL_EVENT with EINVAL (no filter, len without arg, unknown
- *         parent) or ENOMEM
+ *         parent, no room)
  *
  * mOS: mtcp_define_event(3) */
 event_t mtcp_define_event(event_t parent, filter_t filter, struct filter_arg *arg);
@@ -257,8 +257,8 @@ event_t mtcp_define_event(event_t parent, filter_t filter, struct filter_arg *ar
  * its parent or below. It runs once in that dispatch; if the filter that
  * raised it returns false, it does not.
  *
- * @return 0; -1 with EPERM (outside a dispatch), EINVAL (no such child),
- *         ENOENT (no handler for it on this socket and hook)
+ * @return 0; -1 with EINVAL (outside a dispatch, no such child, or no handler
+ *         for it on this socket and hook), EPERM (another thread)
  *
  * mOS: mtcp_raise_event(3) */
 int mtcp_raise_event(mctx_t mctx, event_t event);
@@ -334,9 +334,9 @@ int mtcp_setlastpkt(mctx_t mctx, int sock, int side, off_t offset,
  * direction leave by. It does not pass through the context's own flows. From
  * the stack thread.
  *
- * @return 0; -1 with ENODATA (no iph or no tcph), EINVAL (null packet, too
- *         long), EHOSTUNREACH (no way out), ENOBUFS (could not be queued),
- *         EBADF, EPERM
+ * @return 0; -1 with ENODATA (no packet, no iph or no tcph), EINVAL (too
+ *         long), ENETUNREACH (no way out), EBADF, EPERM. A frame that the
+ *         interface has no room for is counted as drop_tx
  *
  * mOS: mtcp_sendpkt(3) */
 int mtcp_sendpkt(mctx_t mctx, int sock, const struct pkt_info *pkt);
@@ -381,7 +381,8 @@ int mtcp_getpeername(mctx_t mctx, int sock, struct sockaddr *addr, socklen_t *ad
 
 /** Sends a RST to both ends of the flow. From the stack thread.
  *
- * @return 0; -1 with ENOTCONN (no flow), EHOSTUNREACH, ENOBUFS, EBADF, EPERM */
+ * @return 0; -1 with ENOTSOCK (not an active socket), ENETUNREACH (no way
+ *         out), EBADF, EPERM */
 int mtcp_reset_conn(mctx_t mctx, int sock);
 
 /** Drops the current packet: mtcp_setlastpkt() with MOS_DROP.

@@ -220,7 +220,7 @@ int mtcp_pipe(mctx_t mctx, int pipeid[2]);
 
 /** Reads an option.
  *
- * @param level   SOL_SOCKET (SO_ERROR on stream sockets) or SOL_MONSOCKET
+ * @param level   SOL_MONSOCKET
  *                (enum mos_socket_opts, on active monitoring sockets, from the
  *                stack thread)
  * @param optlen  in: bytes at optval; out: bytes written, or for

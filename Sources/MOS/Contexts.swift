@@ -64,8 +64,11 @@ public func mtcp_app_join(_ mctx: mctx_t!) {
 public func mtcp_get_connection_cnt(_ mctx: mctx_t!) -> UInt32 {
     do throws(Errno) {
         let context = try find(mctx)
-        context.enter()
-        defer { context.leaveUnchanged() }
+        // A handler does not wait for another context, whose handlers may be
+        // waiting for its own.
+        let waits = csys_current() == nil
+        if waits { context.enter() }
+        defer { if waits { context.leaveUnchanged() } }
         return UInt32(truncatingIfNeeded: context.stats.pointee.flows_now)
     } catch {
         return fail(error.code, 0)

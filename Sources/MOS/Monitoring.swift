@@ -128,7 +128,7 @@ public func mtcp_alloc_event(_ parent: event_t) -> event_t {
 @c @implementation
 public func mtcp_raise_event(_ mctx: mctx_t!, _ event: event_t) -> Int32 {
     onStack(mctx, failure: -1) { (context) throws(Errno) in
-        guard context.raise(event: event) else { throw .invalid }
+        try context.raise(event: event)
         return 0
     }
 }

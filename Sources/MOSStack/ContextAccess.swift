@@ -54,6 +54,7 @@ extension Context {
     /// before count from there.
     func startClock(at time: UInt64) {
         thread.clockRuns = true
+        let time = time < Context.endOfTime ? time : 0
         now = time
         guard timers.count > 0 else { return }
         var waiting = timers
@@ -66,7 +67,10 @@ extension Context {
         thread.nextDeadline = min(wheel.nextExpiry, timers.peekDeadline)
     }
 
-    public func raise(event: UInt64) -> Bool { dispatcher.raise(event) }
+    /// `mtcp_raise_event`.
+    public func raise(event: UInt64) throws(Errno) {
+        guard dispatcher.raise(event) else { throw .invalid }
+    }
 
     /// Frees everything; the thread has ended.
     func tearDown() {

@@ -27,7 +27,7 @@ extension Context {
             let i = third &- lag
             if i >= 0 {
                 let time = packets[i].timestamp
-                if time > now {
+                if time > now, time < Context.endOfTime {
                     now = time
                     if time >= thread.nextDeadline { runDeadlines() }
                 }
@@ -36,6 +36,10 @@ extension Context {
         }
         finishBurst()
     }
+
+    /// The year 2262: a later stamp is none. Deadlines can be added to any
+    /// time before without an overflow.
+    static var endOfTime: UInt64 { 1 << 63 }
 
     /// Packets between two stages.
     private static var stageLag: Int { 6 }
@@ -142,19 +146,17 @@ extension Context {
         if raws.count > 0 {
             beginPacket(p, flow: poolNil, sender: 0)
             deliverRaw(p)
+            let isModified = current.isModified
+            endPacket()
             if current.isDropped {
                 port.pointee.drop_app &+= 1
-                endPacket()
                 return
             }
-            if current.isModified {
-                // What a raw handler rewrote is what the flows see.
-                forwardAsIs(p, frame)
-                endPacket()
-                return
-            }
-            endPacket()
+            // What a handler has made of it leaves; the flows learn from the
+            // packet that came.
+            current.isModified = isModified
         }
+        defer { current.isModified = false }
         if p.pointee.ipVersion == 4, p.pointee.isHeaderComplete, !p.pointee.ipVouched,
             !p.pointee.verifyIPChecksum(), settings.verifiesChecksums
         {
@@ -192,8 +194,10 @@ extension Context {
         forwardAsIs(p, frame)
     }
 
+    /// … but for what a raw socket's handler changed.
     private func forwardAsIs(_ p: UnsafePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>) {
-        if settings.forwards { forwarder.forward(frame, p, self) }
+        guard settings.forwards else { return }
+        if current.isModified { forwarder.forwardModified(self, p) } else { forwarder.forward(frame, p, self) }
     }
 
     // MARK: Fragments
@@ -204,6 +208,7 @@ extension Context {
         _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>, _ port: UnsafeMutablePointer<mos_stats>
     ) {
         forwardAsIs(p, frame)
+        current.isModified = false
         let dropped = fragments.droppedFragments
         let whole = fragments.add(p, now: now)
         port.pointee.drop_fragment &+= fragments.droppedFragments &- dropped
@@ -479,13 +484,13 @@ extension Context {
         current.flow = flow
         current.sender = sender
         current.isDropped = false
-        current.isModified = false
     }
 
     @inline(__always)
     func endPacket() {
         current.packet = nil
         current.flow = poolNil
+        current.isModified = false
     }
 
     /// Where the payload lies in the receiver's stream. The same before and

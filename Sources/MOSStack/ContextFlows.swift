@@ -229,9 +229,10 @@ extension Context {
         }
         guard f.pointee.flags.contains(.extended) else { return false }
         let beside = extensions + Int(found)
-        guard beside.pointee.nextSYN != 0, p.pointee.acknowledgement == beside.pointee.nextSYNSequence &+ 1 else {
-            return false
-        }
+        // It may cover data of that SYN (RFC 7413).
+        guard beside.pointee.nextSYN != 0,
+            p.pointee.acknowledgement &- beside.pointee.nextSYNSequence &- 1 <= beside.pointee.nextSYNPayload
+        else { return false }
         // The server has answered it: the old connection is gone at both
         // ends. The SYN, which has passed already, begins the new flow.
         let handle = beside.pointee.nextSYN
@@ -241,14 +242,22 @@ extension Context {
         memcpy(copyFrame + Context.frameRoom * 2, bytes, Int(length))
         memory.free(memory.pointer(handle), Int(length))
         let port = Int8(truncatingIfNeeded: beside.pointee.nextSYNPort)
+        let wireLength = beside.pointee.nextSYNWireLength
         end(found, .replaced)
-        let syn = packets + Context.burst
+        // Not the place of a reassembled datagram: this SYN/ACK may be one.
+        let syn = packets + (Context.burst + 1)
         syn.initialize(
             to: Packet(
-                frame: UnsafePointer(copyFrame + Context.frameRoom * 2), length: length, wireLength: length,
+                frame: UnsafePointer(copyFrame + Context.frameRoom * 2), length: length, wireLength: wireLength,
                 timestamp: now, vouched: UInt8(MOS_IO_IP_CSUM_OK | MOS_IO_L4_CSUM_OK), port: port, seed: seed))
-        guard syn.pointee.kind == .tcp else { return false }
-        handleStranger(syn, nil)
+        var frame = frame
+        if current.isModified {
+            // By a raw socket: the SYN's handlers may need the room.
+            if settings.forwards { forwarder.forwardModified(self, p) }
+            current.isModified = false
+            frame = nil
+        }
+        if syn.pointee.kind == .tcp { handleStranger(syn, nil) }
         handleSegment(p, candidate: poolNil, frame: frame)
         return true
     }
@@ -265,6 +274,8 @@ extension Context {
         beside.pointee.nextSYNLength = UInt32(length)
         beside.pointee.nextSYNSequence = p.pointee.sequence
         beside.pointee.nextSYNPort = Int32(p.pointee.port)
+        beside.pointee.nextSYNWireLength = p.pointee.wireLength
+        beside.pointee.nextSYNPayload = UInt32(p.pointee.payloadLength)
     }
 
     private func forgetNextSYN(_ beside: UnsafeMutablePointer<FlowExtension>) {
@@ -303,7 +314,10 @@ extension Context {
     /// A flow that nobody monitors any more: its packets pass until it closes.
     func pass(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?) {
         let f = flow(found)
-        if settings.forwards, let frame { forwarder.forward(frame, p, self) }
+        if settings.forwards, let frame {
+            if current.isModified { forwarder.forwardModified(self, p) } else { forwarder.forward(frame, p, self) }
+        }
+        current.isModified = false
         let tcp = TCPEmulation(f.connection, f.history, sender: sender)
         let verdict = tcp.judge(p)
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, nil) { return }
@@ -416,8 +430,10 @@ extension Context {
         guard f.pointee.flags.contains(.inUse), !f.pointee.flags.contains(.ending) else { return }
         if !f.pointee.flags.contains(.passing) {
             f.pointee.flags.insert(.ending)
-            deliverNewData(found, Sender.client)
-            deliverNewData(found, Sender.server)
+            // What waits, in the order in which it came (§2, 10).
+            for at in 0..<newDataCount where newData[at] >> 1 == UInt64(found) && newData[at] != .max {
+                deliverNewData(found, Int(newData[at] & 1))
+            }
             strikeOut(found)
             f.pointee.endReason = reason.rawValue
             f.pointee.connection.client.state = .closed

@@ -79,13 +79,16 @@ extension Context {
         try beginChange(p)
         guard let m = current.modified else { throw .invalid }
         let start: Int
-        let end: Int
+        var end: Int
         switch part {
         case ethernet: (start, end) = (0, Int(m.ipOffset))
         case ip: (start, end) = (Int(m.ipOffset), m.kind == .tcp ? Int(m.tcpOffset) : Int(m.ipOffset) + headerLength(m))
         case tcp: (start, end) = (Int(m.tcpOffset), Int(m.payloadOffset))
         default: (start, end) = (Int(m.payloadOffset), Int(m.payloadOffset) + Int(m.payloadCaptured))
         }
+        // What is known of the layout may be older than the length, when the
+        // headers do not parse any more.
+        end = min(end, Int(m.length))
         let size = Int(count)
         guard offset >= 0, offset <= end - start else { throw .invalid }
         let at = start + offset
@@ -127,35 +130,28 @@ extension Context {
         _ m: Packet, _ at: Int, _ size: Int, insert: Bool, _ data: UnsafePointer<UInt8>?, _ partEnd: Int
     ) throws(Errno) {
         let length = Int(m.length)
+        let available = insert ? length + size : length - size
+        guard insert ? available <= Context.frameRoom : size <= partEnd - at else { throw .invalid }
+        // What the header will say, looked up before anything moves.
+        func byte(_ i: Int) -> UInt8 {
+            // In bounds: `at` is in the IP header or behind it.
+            if i < at { return outFrame[i] }
+            if !insert { return outFrame[i + size] }
+            return i < at + size ? data?[i - at] ?? 0 : outFrame[i - size]
+        }
+        let ip = Int(m.ipOffset)
+        let field = m.ipVersion == 6 ? ip + 4 : ip + 2
+        let header = m.ipVersion == 6 ? 40 : Int(byte(ip) & 0x0f) * 4
+        let total = Int(byte(field)) << 8 + Int(byte(field + 1)) + (m.ipVersion == 6 ? 40 : 0)
+        // What is left of the packet must hold what its header announces.
+        guard total >= header, ip + total <= available else { throw .invalid }
         if insert {
-            guard length + size <= Context.frameRoom else { throw .invalid }
             memmove(outFrame + at + size, outFrame + at, length - at)
             if let data { memcpy(outFrame + at, data, size) }
         } else {
-            guard size <= partEnd - at else { throw .invalid }
             memmove(outFrame + at, outFrame + at + size, length - at - size)
         }
-        let ip = Int(m.ipOffset)
-        let total = m.ipVersion == 6
-            ? 40 + Int(UnsafePointer(outFrame).bigEndian16(ip + 4)) : Int(UnsafePointer(outFrame).bigEndian16(ip + 2))
-        let available = insert ? length + size : length - size
-        // What is left of the packet must hold what its header announces.
-        guard total >= headerLength(m), ip + total <= available else {
-            // Nothing changed: the bytes go back to where they were.
-            if insert {
-                memmove(outFrame + at, outFrame + at + size, length - at)
-            } else {
-                memmove(outFrame + at + size, outFrame + at, length - at - size)
-                if let p = current.packet, !wasChangedBefore(m) { memcpy(outFrame, p.pointee.frame, length) }
-            }
-            throw .invalid
-        }
         current.modified?.length = UInt32(ip + total)
-    }
-
-    private func wasChangedBefore(_ m: Packet) -> Bool {
-        guard let p = current.packet else { return true }
-        return m.length != p.pointee.length
     }
 
     /// What the changed headers say. Ports and numbers follow the change; the

@@ -55,7 +55,13 @@ extension Context {
     /// Payload that is new, old, ahead, or all of these.
     @inline(never)
     func takePayload(_ found: UInt32, _ receiver: Int, _ sender: Int, _ p: UnsafePointer<Packet>, _ offset: UInt64) {
-        let captured = UInt32(p.pointee.payloadCaptured)
+        var captured = UInt32(p.pointee.payloadCaptured)
+        let f = flow(found)
+        if f.side(receiver).pointee.flags.contains(.finArrived) {
+            // Behind a FIN there is nothing.
+            let room = f.pointee.history.fin(sender).distance(after: p.pointee.sequence)
+            captured = min(captured, UInt32(max(room, 0)))
+        }
         guard captured > 0 else { return }
         // In bounds: the parser counted the captured payload.
         store(found, receiver, sender, offset, p.pointee.frame + Int(p.pointee.payloadOffset), captured)
@@ -83,9 +89,9 @@ extension Context {
         if result.refused > 0 {
             // Room is made where nobody reads; a handler may read, too.
             stats.pointee.drop_no_memory &+= 1
-            let handledEnd = buffer.pointee.inOrderEnd
             raiseError(f, side: receiver, sender: sender)
-            overrun(found, receiver, keep: 0)
+            // What is too far ahead stays so, whatever goes.
+            if result.flags.contains(.noMemory) { overrun(found, receiver, keep: 0) }
             result = buffer.pointee.insert(
                 offset: offset, bytes: bytes, length: length, lastWins: lastWins, pool: &memory,
                 outOfOrderLimit: UInt64(settings.rmemMax))
@@ -97,7 +103,6 @@ extension Context {
                     _ = buffer.pointee.advanceWithoutStoring(length: UInt32(truncatingIfNeeded: missing), pool: &memory)
                 }
             }
-            _ = handledEnd
         }
         advanceReceiver(found, receiver, from: before)
     }
@@ -148,6 +153,8 @@ extension Context {
         f.pointee.flags.insert(.queued(side))
         newData[newDataCount] = UInt64(found) << 1 | UInt64(side)
         newDataCount &+= 1
+        // `lastSocket` and the limits.
+        csys_prefetch(UnsafeRawPointer(f) + FlowLayout.history)
         if f.pointee.flags.contains(.keepsHistory) { prefetchTails(f, side) }
     }
 
@@ -377,6 +384,7 @@ extension Context {
         let f = flow(found)
         let buffer = f.buffer(side)
         let waiting = f.pending(side).pointee
+        if waiting > 0 { prefetchPayload(Int(f.segments(side).pointee.head) &+ 2) }
         var end = f.streamEnd(side)
         var position = lowestPosition(f, side)
         if position != end {
@@ -402,11 +410,25 @@ extension Context {
         if from > position { noteOverrun(from &- position) }
         let stored = buffer.pointee.inOrderEnd
         // First, so that the memory of what goes is what comes next.
-        buffer.pointee.trim(below: from, pool: &memory)
+        buffer.pointee.trim(below: from, reusedUpTo: end, pool: &memory)
         if f.pending(side).pointee > 0 {
             materializeSlowly(f, side, skip: from > stored ? min(from &- stored, UInt64(f.pending(side).pointee)) : 0)
         }
         noteMemory()
+    }
+
+    /// Segments are settled about in the order in which they came: this one's
+    /// bytes will be read by the next handler but one.
+    @inline(__always)
+    private func prefetchPayload(_ at: Int) {
+        guard at < segmentCount else { return }
+        let bytes = segments[at].bytes
+        let length = min(segments[at].length, 2048)
+        var done: UInt32 = 0
+        while done < length {
+            csys_prefetch(bytes + Int(done))
+            done &+= 64
+        }
     }
 
     /// Forgets all but the last `keep` in-order bytes.

@@ -6,7 +6,7 @@ import MOSWire
 enum Distribution {
     static let index: @convention(c) (UnsafePointer<UInt8>, UInt32, UInt32) -> UInt32 = { frame, length, queues in
         let p = Packet(
-            frame: frame, length: length, wireLength: length, timestamp: 0, vouched: 0, port: 0,
+            frame: frame, length: length, wireLength: .max, timestamp: 0, vouched: 0, port: 0,
             seed: FlowHashSeed(0, 0))
         var source = p.source
         var destination = p.destination

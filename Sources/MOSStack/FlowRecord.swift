@@ -174,6 +174,9 @@ struct FlowExtension {
     var nextSYNSequence: UInt32
     var nextSYNLength: UInt32
     var nextSYNPort: Int32
+    /// … how long it was on the wire, and how much of that was payload.
+    var nextSYNWireLength: UInt32
+    var nextSYNPayload: UInt32
     /// The payload of the SYN, until the server has acknowledged it.
     var synData: UInt32
     var synDataLength: UInt32

@@ -398,7 +398,13 @@ struct FragmentReassembler {
     /// fragment. What it got before it failed stays with the datagram.
     private mutating func reserve(_ fragment: FragmentView, _ queue: UInt32) -> Bool {
         let q = queues.pointer(queue)
-        if fragment.start == 0, q.pointee.head == 0 {
+        if fragment.start == 0 {
+            if q.pointee.head != 0 {
+                // Of a first fragment that was refused: its headers may have
+                // had another length.
+                heads.free(heads.pointer(q.pointee.head), Int(q.pointee.headLength))
+                q.pointee.head = 0
+            }
             let size = SlabPool.blockSize(for: fragment.headLength)
             guard bytesInUse &+ size <= memoryLimit, let head = heads.allocate(fragment.headLength) else { return false }
             q.pointee.head = heads.handle(of: head)

@@ -27,6 +27,8 @@ public final class Stack {
     private var ports: [OpenPort] = []
     private var shares: [Share] = []
     private var portsAreOpen = false
+    /// `mtcp_destroy` waits for the contexts' threads.
+    private var isEnding = false
     /// `stat_print`.
     private var ratePrinter: RatePrinter?
     let someContextStarted = Atomic<Bool>(false)
@@ -115,7 +117,8 @@ public final class Stack {
         guard csys_current() == nil else { throw .notPermitted }
         lock()
         defer { unlock() }
-        guard configuration != nil else { throw .notPermitted }
+        guard configuration != nil, !isEnding else { throw .notPermitted }
+        isEnding = true
         forEachContext { $0.thread.requestStop() }
         // Contexts that close their inputs need this lock.
         unlock()
@@ -136,6 +139,7 @@ public final class Stack {
         }
         closePorts()
         configuration = nil
+        isEnding = false
         someContextStarted.store(false, ordering: .releasing)
         fedContexts.store(0, ordering: .releasing)
         Interrupts.remove()
@@ -160,7 +164,7 @@ public final class Stack {
     public func makeContext(cpu: Int) throws(Errno) -> Context {
         lock()
         defer { unlock() }
-        guard let configuration else { throw .notPermitted }
+        guard let configuration, !isEnding else { throw .notPermitted }
         guard cpu >= 0, cpu < configuration.coreCount, cpu < Self.maxContexts else { throw .invalid }
         guard contexts[cpu].load(ordering: .acquiring) == nil else { throw Errno(EEXIST) }
         if !portsAreOpen { try openPorts(configuration) }

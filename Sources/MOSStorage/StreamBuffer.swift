@@ -440,7 +440,9 @@ public struct StreamBuffer {
     // MARK: Forgetting
 
     /// Forgets the in-order bytes below `offset`; out-of-order ones stay.
-    public mutating func trim(below offset: UInt64, pool: inout SlabPool) {
+    /// Where in-order bytes up to `reuseEnd` are about to be stored, chunks
+    /// that become free are kept for them.
+    public mutating func trim(below offset: UInt64, reusedUpTo reuseEnd: UInt64 = 0, pool: inout SlabPool) {
         let limit = min(offset, inOrderEnd)
         guard limit > heldStart else { return }
         let oldHeld = heldStart
@@ -457,7 +459,10 @@ public struct StreamBuffer {
             tailStart = max(tailStart, limit)
             heldStart = tailStart
         }
-        if chunkBytes != 0 { releaseChunks(from: oldHeld, &pool) }
+        if chunkBytes != 0 {
+            if directoryLog != 0, reuseEnd > inOrderEnd { reuseChunks(from: oldHeld, upTo: reuseEnd) }
+            releaseChunks(from: oldHeld, &pool)
+        }
         releaseIfEmpty(&pool)
     }
 
@@ -675,6 +680,29 @@ public struct StreamBuffer {
         while number < end {
             releaseSlot(slots + Int(number & slotMask), &pool)
             number &+= 1
+        }
+    }
+
+    /// Gives chunks that `heldStart`, having moved on from `old`, left behind
+    /// the numbers of those that the bytes from `inOrderEnd` to `end` need.
+    private func reuseChunks(from old: UInt64, upTo end: UInt64) {
+        let first = heldStart &>> Self.chunkLog
+        let last = min((end &- 1) &>> Self.chunkLog, first &+ slotMask)
+        // A wider step leaves nothing to reuse, or too much to look at.
+        guard first &- (old &>> Self.chunkLog) <= slotMask else { return }
+        var number = old &>> Self.chunkLog
+        var needed = inOrderEnd &>> Self.chunkLog
+        while number < first, needed <= last {
+            let gone = slots + Int(number & slotMask)
+            let slot = slots + Int(needed & slotMask)
+            if slot.pointee != 0 {
+                needed &+= 1
+            } else if gone.pointee == 0 {
+                number &+= 1
+            } else {
+                slot.pointee = gone.pointee
+                gone.pointee = 0
+            }
         }
     }
 
