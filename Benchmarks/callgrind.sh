@@ -1,7 +1,8 @@
 #!/bin/sh
 # Instructions per packet, by callgrind, against a budget.
 #
-#   callgrind.sh check|write|show BENCH BUDGET
+#   callgrind.sh check|write BENCH BUDGET
+#   callgrind.sh show BENCH
 #
 # A trace is played once and three times; the difference, divided by the
 # packets of two passes, is free of start-up, of the making of the trace and of
@@ -11,7 +12,7 @@
 set -eu
 mode=$1
 bench=$2
-budget=$3
+budget=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -21,6 +21,15 @@ enum {
     MOS_HISTORY = 0x100
 };
 
+/* A further policy of MOS_CLIOVERLAP and MOS_SVROVERLAP. */
+enum {
+    /* What a Linux host does: bytes that are in order stay; ahead of a hole
+     * the segment that begins first wins, and of two that begin at the same
+     * place the longer one; what fills a hole wins over what it reaches into.
+     * docs/evasion.md has the cases. */
+    MOS_OVERLAP_POLICY_LINUX = 2
+};
+
 /** The library's version, "major.minor.patch".
  *
  * @return a constant string */

@@ -139,14 +139,14 @@ public func mtcp_raise_event(_ mctx: mctx_t!, _ event: event_t) -> Int32 {
 public func mtcp_peek(
     _ mctx: mctx_t!, _ sock: Int32, _ side: Int32, _ buf: UnsafeMutablePointer<CChar>!, _ len: Int
 ) -> Int {
-    lossy(onStack(mctx, failure: noCount) { (context) throws(Errno) in try context.peek(sock, side, buf, len) })
+    lossy(onStack(mctx, failure: noCount) { (context) throws(Errno) in try context.peek(sock, side, buf, size(len)) })
 }
 
 @c @implementation
 public func mtcp_ppeek(
     _ mctx: mctx_t!, _ sock: Int32, _ side: Int32, _ buf: UnsafeMutablePointer<CChar>!, _ count: Int, _ off: UInt64
 ) -> Int {
-    onStack(mctx, failure: -1) { (context) throws(Errno) in try context.peek(sock, side, buf, count, at: off) }
+    onStack(mctx, failure: -1) { (context) throws(Errno) in try context.peek(sock, side, buf, size(count), at: off) }
 }
 
 @c @implementation
@@ -163,6 +163,11 @@ public func mos_peek_advance(_ mctx: mctx_t!, _ sock: Int32, _ side: Int32, _ n:
         return 0
     }
 }
+
+/// A `size_t`, which Swift has as a signed number: one that is too large for
+/// that is as good as the largest.
+@inline(__always)
+private func size(_ count: Int) -> Int { count < 0 ? .max : count }
 
 /// A failed call, as opposed to minus one byte lost.
 private let noCount = Int.min

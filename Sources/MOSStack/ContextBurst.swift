@@ -322,6 +322,12 @@ extension Context {
 
     @inline(__always)
     func handleSegment(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?) {
+        guard !p.pointee.hasIPv4Options || p.pointee.isHeededWithOptions else {
+            // No host looks at what is in it.
+            (portStats + Int(p.pointee.port)).pointee.rx_bad_length &+= 1
+            if let frame { forwardAsIs(p, frame) }
+            return
+        }
         guard let (found, sender) = find(p, candidate: candidate) else {
             handleStranger(p, frame)
             return
@@ -390,8 +396,11 @@ extension Context {
     ) {
         let f = flow(found)
         let receiver = 1 &- sender
-        let verdict = tcp.judge(p)
+        var verdict = tcp.judge(p)
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
+        if f.pointee.bits.contains(.hole(receiver)), tcp.isResetAtSACK(p, highest: highestReceived(f, receiver)) {
+            verdict = [.acceptable, .reset]
+        }
 
         f.irregular(sender).pointee &+= Int64(p.pointee.payloadLength)
         let offset = streamOffset(f, receiver, of: p)
@@ -401,13 +410,13 @@ extension Context {
         let starting = f.pointee.flags.contains(.starting)
         let before = tcp.S.pointee.state
         let isSegment = verdict.contains(.acceptable) && p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0
-        if isSegment, sender == Sender.client { settleSYNData(found, p) }
+        if isSegment, sender == Sender.client { takeUnanswered(found, before: p) }
         tcp.send(p, verdict)
         if isSegment {
             if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
             tcp.sendFIN(p, verdict)
         } else if verdict.contains(.acceptable), p.pointee.flags & TCPFlags.syn != 0 {
-            handleSYNPayload(found, p, tcp, sender)
+            answerSYNPayload(found, p, sender)
         }
         raise(
             f, BuiltInEvent.packetIn | (starting ? BuiltInEvent.connectionStart : 0)
@@ -423,7 +432,10 @@ extension Context {
         noteRetransmission(found, p, verdict, receiver, sender, offset)
         var changed = tcp.receive(p, verdict)
         if p.pointee.flags & TCPFlags.syn != 0 {
-            if verdict.contains(.acceptable) { takeSYNPayload(found, p, verdict, receiver) }
+            // RFC 7413 §2: it counts when the answer covers it.
+            if verdict.contains(.synchronize) { hold(found, p, receiver, offset) }
+        } else if verdict.contains(.held) {
+            hold(found, p, receiver, offset)
         } else if verdict.contains(.payload), !f.side(receiver).pointee.flags.contains(.finReceived) {
             takePayload(found, receiver, sender, p, offset)
         }
@@ -439,17 +451,24 @@ extension Context {
         completePacket(found, p, frame)
     }
 
-    /// Forwards, and ends the flow if both ends are through.
+    /// One beyond the highest number received, in order or not.
+    private func highestReceived(_ f: FlowPointer, _ side: Int) -> SequenceNumber {
+        let ahead = f.buffer(side).pointee.highestEnd &- f.streamEnd(side)
+        return f.side(side).pointee.rcvNxt &+ UInt32(truncatingIfNeeded: ahead)
+    }
+
+    /// Forwards, and ends the flow if both ends are through. Without a frame
+    /// it has left before: in fragments, or as the SYN of the next connection.
     @inline(__always)
     private func completePacket(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
         let f = flow(found)
         if current.isDropped {
             (portStats + Int(p.pointee.port)).pointee.drop_app &+= 1
-        } else if settings.forwards {
+        } else if settings.forwards, let frame {
             if current.isModified {
                 if p.pointee.flags & (TCPFlags.syn | TCPFlags.ack) == TCPFlags.syn { noteTranslation(found, p) }
                 forwarder.forwardModified(self, p)
-            } else if let frame {
+            } else {
                 forwarder.forward(frame, p, self)
             }
         }

@@ -38,12 +38,8 @@ extension Context {
         deliverOrphan(p)
         if current.isDropped {
             (portStats + Int(p.pointee.port)).pointee.drop_app &+= 1
-        } else if settings.forwards {
-            if current.isModified {
-                forwarder.forwardModified(self, p)
-            } else if let frame {
-                forwarder.forward(frame, p, self)
-            }
+        } else if settings.forwards, let frame {
+            if current.isModified { forwarder.forwardModified(self, p) } else { forwarder.forward(frame, p, self) }
         }
         endPacket()
     }
@@ -314,13 +310,13 @@ extension Context {
     /// A flow that nobody monitors any more: its packets pass until it closes.
     func pass(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?) {
         let f = flow(found)
+        let tcp = TCPEmulation(f.connection, f.history, sender: sender)
+        let verdict = tcp.judge(p)
+        if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
         if settings.forwards, let frame {
             if current.isModified { forwarder.forwardModified(self, p) } else { forwarder.forward(frame, p, self) }
         }
         current.isModified = false
-        let tcp = TCPEmulation(f.connection, f.history, sender: sender)
-        let verdict = tcp.judge(p)
-        if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, nil) { return }
         tcp.send(p, verdict)
         tcp.sendFIN(p, verdict)
         _ = tcp.receive(p, verdict)
@@ -430,6 +426,7 @@ extension Context {
         guard f.pointee.flags.contains(.inUse), !f.pointee.flags.contains(.ending) else { return }
         if !f.pointee.flags.contains(.passing) {
             f.pointee.flags.insert(.ending)
+            takeUnanswered(found)
             // What waits, in the order in which it came (§2, 10).
             for at in 0..<newDataCount where newData[at] >> 1 == UInt64(found) && newData[at] != .max {
                 deliverNewData(found, Int(newData[at] & 1))
@@ -466,10 +463,7 @@ extension Context {
         if f.pointee.flags.contains(.extended) {
             let beside = extensions + Int(found)
             forgetNextSYN(beside)
-            if beside.pointee.synData != 0 {
-                memory.free(memory.pointer(beside.pointee.synData), Int(beside.pointee.synDataLength))
-                beside.pointee.synData = 0
-            }
+            dropHeld(beside)
         }
         noteMemory()
     }

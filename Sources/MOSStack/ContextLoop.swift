@@ -78,7 +78,11 @@ extension Context {
     func run(_ stack: Stack) {
         csys_set_current(Unmanaged.passUnretained(self).toOpaque())
         thread.lockForStack()
-        if waitForStart(stack) { loop(stack) }
+        if waitForStart(stack) {
+            loop(stack)
+            // What is due at the very time of a trace's last packet.
+            if now >= thread.nextDeadline, !thread.stopRequested.load(ordering: .acquiring) { runDeadlines() }
+        }
         endAll()
         forwarder.flush()
         thread.unlockForStack()

@@ -255,8 +255,10 @@ extension Context {
     private func inputInterface(_ found: UInt32, _ ip: UnsafePointer<UInt8>, _ isIPv6: Bool) -> Int {
         let beside = extensions + Int(found)
         let f = flow(found)
-        let fromClient = isIPv6
-            ? IPv6Address(ip + 8) == beside.pointee.clientAddress : ip.bigEndian32(12) == f.pointee.clientAddress
+        let source = isIPv6 ? IPv6Address(ip + 8) : IPv6Address(UInt64(ip.bigEndian32(12)), 0)
+        let client = isIPv6 ? beside.pointee.clientAddress : IPv6Address(UInt64(f.pointee.clientAddress), 0)
+        let fromClient = source == client
+            || f.pointee.flags.contains(.translated) && source == beside.pointee.outerClientAddress
         return Int(fromClient ? f.pointee.clientInterface : f.pointee.serverInterface)
     }
 
@@ -279,10 +281,14 @@ extension Context {
         let ip = copyFrame + Context.frameRoom * 4 - 64
         memset(ip, 0, 64)
         let tcp: UnsafeMutablePointer<UInt8>
+        // The server knows the client as the SYN left.
+        let outer = receiver == Sender.server && f.pointee.flags.contains(.translated)
         if isIPv6 {
             ip[0] = 0x60
-            let from = sender == 0 ? beside.pointee.clientAddress : beside.pointee.serverAddress
-            let to = sender == 0 ? beside.pointee.serverAddress : beside.pointee.clientAddress
+            let client = outer ? beside.pointee.outerClientAddress : beside.pointee.clientAddress
+            let server = outer ? beside.pointee.outerServerAddress : beside.pointee.serverAddress
+            let from = sender == 0 ? client : server
+            let to = sender == 0 ? server : client
             UnsafeMutableRawPointer(ip).storeBytes(of: from.low, toByteOffset: 8, as: UInt64.self)
             UnsafeMutableRawPointer(ip).storeBytes(of: from.high, toByteOffset: 16, as: UInt64.self)
             UnsafeMutableRawPointer(ip).storeBytes(of: to.low, toByteOffset: 24, as: UInt64.self)
@@ -290,12 +296,18 @@ extension Context {
             tcp = ip + 40
         } else {
             ip[0] = 0x45
-            ip.storeBigEndian32(sender == 0 ? f.pointee.clientAddress : f.pointee.serverAddress, 12)
-            ip.storeBigEndian32(sender == 0 ? f.pointee.serverAddress : f.pointee.clientAddress, 16)
+            let client = outer
+                ? UInt32(truncatingIfNeeded: beside.pointee.outerClientAddress.low) : f.pointee.clientAddress
+            let server = outer
+                ? UInt32(truncatingIfNeeded: beside.pointee.outerServerAddress.low) : f.pointee.serverAddress
+            ip.storeBigEndian32(sender == 0 ? client : server, 12)
+            ip.storeBigEndian32(sender == 0 ? server : client, 16)
             tcp = ip + 20
         }
-        tcp.storeBigEndian16(sender == 0 ? f.pointee.clientPort : f.pointee.serverPort, 0)
-        tcp.storeBigEndian16(sender == 0 ? f.pointee.serverPort : f.pointee.clientPort, 2)
+        let clientPort = outer ? beside.pointee.outerClientPort : f.pointee.clientPort
+        let serverPort = outer ? beside.pointee.outerServerPort : f.pointee.serverPort
+        tcp.storeBigEndian16(sender == 0 ? clientPort : serverPort, 0)
+        tcp.storeBigEndian16(sender == 0 ? serverPort : clientPort, 2)
         tcp.storeBigEndian32(side.pointee.rcvNxt, 4)
         tcp.storeBigEndian32(side.pointee.sndNxt, 8)
         tcp[12] = 0x50

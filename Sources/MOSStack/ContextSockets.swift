@@ -223,7 +223,8 @@ extension Context {
     /// `MOS_STOP_MON`.
     public func stop(_ id: Int32, side: Int32) throws(Errno) {
         let s = try find(id)
-        guard s.pointee.kind != .monitorStream, s.pointee.kind != .monitorRaw else { throw .notPermitted }
+        guard s.pointee.kind != .monitorStream else { throw .notPermitted }
+        guard s.pointee.kind == .monitorActive else { throw .notSocket }
         switch side {
         case Int32(MOS_SIDE_CLI): s.pointee.flags.insert(.clientStopped)
         case Int32(MOS_SIDE_SVR): s.pointee.flags.insert(.serverStopped)
@@ -279,7 +280,9 @@ extension Context {
             }
             s.noteMute(side)
         case Int32(MOS_CLIOVERLAP.rawValue), Int32(MOS_SVROVERLAP.rawValue):
-            guard number >= 0, number < Int32(MOS_OVERLAP_CNT) else { throw .invalid }
+            guard number >= 0, number < Int32(MOS_OVERLAP_CNT) || number == Int32(MOS_OVERLAP_POLICY_LINUX) else {
+                throw .invalid
+            }
             if name == Int32(MOS_CLIOVERLAP.rawValue) {
                 s.pointee.overlap.0 = UInt8(number)
             } else {
@@ -304,7 +307,8 @@ extension Context {
         }
         refresh(s.pointee.flow)
         let kept = UInt64(f.limit(side).pointee)
-        if bytes < old, kept > 0, dispatcher.depth == 0 || f.pending(side).pointee == 0 {
+        if bytes < old, kept > 0 {
+            materialize(f, side)
             overrun(s.pointee.flow, side, keep: kept)
         }
     }

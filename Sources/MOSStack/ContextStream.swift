@@ -58,16 +58,46 @@ extension Context {
         var captured = UInt32(p.pointee.payloadCaptured)
         let f = flow(found)
         if f.side(receiver).pointee.flags.contains(.finArrived) {
-            // Behind a FIN there is nothing.
-            let room = f.pointee.history.fin(sender).distance(after: p.pointee.sequence)
-            captured = min(captured, UInt32(max(room, 0)))
+            captured = min(captured, roomBeforeFIN(f, receiver, sender, p, offset))
         }
         guard captured > 0 else { return }
         // In bounds: the parser counted the captured payload.
         store(found, receiver, sender, offset, p.pointee.frame + Int(p.pointee.payloadOffset), captured)
     }
 
-    private func store(
+    /// How much of the segment lies before a FIN that has arrived already.
+    private func roomBeforeFIN(
+        _ f: FlowPointer, _ receiver: Int, _ sender: Int, _ p: UnsafePointer<Packet>, _ offset: UInt64
+    ) -> UInt32 {
+        let distance = f.pointee.history.fin(sender).distance(after: p.pointee.sequence)
+        // Behind a FIN there is nothing.
+        guard distance >= 0 else { return 0 }
+        let room = UInt32(distance)
+        let length = UInt32(p.pointee.payloadLength)
+        guard length > room else { return room }
+        // It goes over the FIN's place. Linux keeps the segment that begins
+        // first, or is longer; the FIN's own begins where the bytes held
+        // before it do.
+        let finOffset = offset &+ UInt64(room)
+        if offset > f.streamEnd(receiver), holds(f, receiver, from: offset, to: finOffset) { return room }
+        TCPEmulation(f.connection, f.history, sender: sender).withdrawFIN()
+        return length
+    }
+
+    /// Whether one range of what is held ahead of a hole has `start`, and ends
+    /// at `end`.
+    private func holds(_ f: FlowPointer, _ side: Int, from start: UInt64, to end: UInt64) -> Bool {
+        let buffer = f.buffer(side)
+        var i = buffer.pointee.rangeCount
+        while i > 0 {
+            i &-= 1
+            guard let range = buffer.pointee.range(i), range.end >= end else { return false }
+            if range.end == end { return range.start <= start }
+        }
+        return false
+    }
+
+    func store(
         _ found: UInt32, _ receiver: Int, _ sender: Int, _ offset: UInt64, _ bytes: UnsafePointer<UInt8>, _ length: UInt32
     ) {
         let f = flow(found)
@@ -82,7 +112,19 @@ extension Context {
         }
         let before = buffer.pointee.inOrderEnd
         if offset > before { irregularities(found, sender).pointee.outOfOrderPackets &+= 1 }
-        let lastWins = f.pointee.flags.contains(.lastWins(receiver))
+        var lastWins = f.pointee.flags.contains(.lastWins(receiver))
+        var offset = offset
+        var bytes = bytes
+        var length = length
+        if followsLinux(f, receiver) {
+            // What is left of the segment replaces what is held.
+            let cut = overlapCut(f, receiver, offset, length)
+            guard cut < length else { return }
+            offset &+= UInt64(cut)
+            bytes += Int(cut)
+            length &-= cut
+            lastWins = true
+        }
         var result = buffer.pointee.insert(
             offset: offset, bytes: bytes, length: length, lastWins: lastWins, pool: &memory,
             outOfOrderLimit: UInt64(settings.rmemMax))
@@ -105,6 +147,33 @@ extension Context {
             }
         }
         advanceReceiver(found, receiver, from: before)
+    }
+
+    private func followsLinux(_ f: FlowPointer, _ side: Int) -> Bool {
+        let first = f.pointee.firstSocket
+        guard first != poolNil else { return false }
+        let overlap = socket(first).pointee.overlap
+        return (side == 0 ? overlap.0 : overlap.1) == UInt8(MOS_OVERLAP_POLICY_LINUX)
+    }
+
+    /// How many bytes at the segment's start Linux does not take
+    /// (tcp_data_queue_ofo()): what is in order stays. Ahead of a hole the
+    /// segment that begins first wins, and of two that begin at the same place
+    /// the longer one.
+    private func overlapCut(_ f: FlowPointer, _ side: Int, _ offset: UInt64, _ length: UInt32) -> UInt32 {
+        let buffer = f.buffer(side)
+        let inOrder = buffer.pointee.inOrderEnd
+        let end = offset &+ UInt64(length)
+        if offset <= inOrder { return UInt32(truncatingIfNeeded: min(inOrder &- offset, UInt64(length))) }
+        var i = buffer.pointee.rangeCount
+        while i > 0 {
+            i &-= 1
+            guard let range = buffer.pointee.range(i), range.end > offset else { return 0 }
+            if range.start < offset || range.start == offset && end <= range.end {
+                return UInt32(truncatingIfNeeded: min(range.end &- offset, UInt64(length)))
+            }
+        }
+        return 0
     }
 
     /// RCV.NXT follows the buffer; `NEW_DATA` is due if it moved.
@@ -227,58 +296,6 @@ extension Context {
         return count
     }
 
-    // MARK: Payload of a SYN
-
-    /// RFC 7413: data in a SYN counts when the SYN/ACK covers it. Until then
-    /// it is kept beside.
-    func takeSYNPayload(_ found: UInt32, _ p: UnsafePointer<Packet>, _ verdict: Verdict, _ receiver: Int) {
-        guard p.pointee.payloadCaptured > 0, verdict.contains(.synchronize) else { return }
-        if p.pointee.flags & TCPFlags.ack != 0 {
-            takePayload(found, receiver, 1 &- receiver, p, 0)
-            return
-        }
-        let length = Int(p.pointee.payloadCaptured)
-        let beside = extend(found)
-        guard beside.pointee.synData == 0, let copy = memory.allocate(length) else { return }
-        memcpy(copy, p.pointee.frame + Int(p.pointee.payloadOffset), length)
-        beside.pointee.synData = memory.handle(of: copy)
-        beside.pointee.synDataLength = UInt32(length)
-    }
-
-    /// The server's SYN/ACK tells whether it took the data of the SYN.
-    func handleSYNPayload(_ found: UInt32, _ p: UnsafePointer<Packet>, _ tcp: TCPEmulation, _ sender: Int) {
-        let f = flow(found)
-        guard sender == Sender.server, p.pointee.flags & TCPFlags.ack != 0, f.pointee.flags.contains(.extended),
-            extensions[Int(found)].synData != 0
-        else { return }
-        resolveSYNData(found, accepted: p.pointee.acknowledgement &- f.pointee.history.clientISS &- 1)
-    }
-
-    private func resolveSYNData(_ found: UInt32, accepted: UInt32) {
-        let f = flow(found)
-        let beside = extensions + Int(found)
-        let length = beside.pointee.synDataLength
-        let handle = beside.pointee.synData
-        guard handle != 0 else { return }
-        beside.pointee.synData = 0
-        let bytes = memory.pointer(handle)
-        let taken = min(accepted, length)
-        if taken > 0, f.pointee.connection.server.state.knowsPeer {
-            store(found, Sender.server, Sender.client, 0, bytes.assumingMemoryBound(to: UInt8.self), taken)
-        } else {
-            // The client sends it again (RFC 7413 §4.1.3).
-            f.pointee.connection.client.sndNxt = f.pointee.history.clientISS &+ 1
-        }
-        memory.free(bytes, Int(length))
-    }
-
-    /// The SYN/ACK was missed: the client's next number tells.
-    func settleSYNData(_ found: UInt32, _ p: UnsafePointer<Packet>) {
-        let f = flow(found)
-        guard f.pointee.flags.contains(.extended), extensions[Int(found)].synData != 0 else { return }
-        resolveSYNData(found, accepted: p.pointee.sequence &- f.pointee.history.clientISS &- 1)
-    }
-
     // MARK: Gaps
 
     /// The end that sent this packet acknowledges bytes that were never seen
@@ -292,36 +309,51 @@ extension Context {
         var target = p.pointee.acknowledgement
         // Not beyond what its peer was seen to send.
         if target.follows(other.pointee.sndNxt) { target = other.pointee.sndNxt }
+        takeHeld(found, side, upTo: target)
         let finAcked = other.pointee.flags.contains(.finSent)
             && target.follows(f.pointee.history.fin(1 &- side))
         if finAcked { target = f.pointee.history.fin(1 &- side) }
-        let distance = target.distance(after: end.pointee.rcvNxt)
-        if distance > 0 {
-            materialize(f, side)
-            let buffer = f.buffer(side)
-            let before = buffer.pointee.inOrderEnd
-            let skipped = buffer.pointee.skip(to: before &+ UInt64(UInt32(distance)), pool: &memory)
-            if skipped.discarded > 0 { noteOverrun(skipped.discarded) }
-            if skipped.missing > 0 {
-                let odd = irregularities(found, 1 &- side)
-                odd.pointee.gaps &+= 1
-                odd.pointee.gapBytes &+= skipped.missing
-                stats.pointee.gaps &+= 1
-                stats.pointee.gap_bytes &+= skipped.missing
-            }
-            let gained = buffer.pointee.inOrderEnd &- before
-            f.irregular(1 &- side).pointee &-= Int64(truncatingIfNeeded: gained)
-            noteHole(f, side)
-            end.pointee.rcvNxt = end.pointee.rcvNxt &+ UInt32(truncatingIfNeeded: gained)
-            raiseError(f, side: side, sender: side)
-            if buffer.pointee.mode == .rangesOnly {
-                trimRanges(f, side)
-            } else if f.limit(side).pointee > 0, gained > skipped.missing {
-                queueNewData(found, side)
-            }
+        while target.follows(end.pointee.rcvNxt) {
+            let before = end.pointee.rcvNxt
+            skip(found, side, to: nextHeld(found, side, before: target) ?? target)
+            takeHeld(found, side, upTo: target)
+            if end.pointee.rcvNxt == before { break }
         }
         if finAcked { end.pointee.flags.insert(.finArrived) }
         _ = TCPEmulation(f.connection, f.history, sender: 1 &- side).receiveFIN()
+    }
+
+    /// The bytes from RCV.NXT to `target` were received and never seen.
+    private func skip(_ found: UInt32, _ side: Int, to target: SequenceNumber) {
+        let f = flow(found)
+        let end = f.side(side)
+        let distance = target.distance(after: end.pointee.rcvNxt)
+        guard distance > 0 else { return }
+        materialize(f, side)
+        let buffer = f.buffer(side)
+        let before = buffer.pointee.inOrderEnd
+        let skipped = buffer.pointee.skip(to: before &+ UInt64(UInt32(distance)), pool: &memory)
+        if skipped.discarded > 0 { noteOverrun(skipped.discarded) }
+        if skipped.missing > 0 {
+            let odd = irregularities(found, 1 &- side)
+            odd.pointee.gaps &+= 1
+            odd.pointee.gapBytes &+= skipped.missing
+            stats.pointee.gaps &+= 1
+            stats.pointee.gap_bytes &+= skipped.missing
+            // What was missed may have moved it, or what moved it may never
+            // have arrived: the next segment tells.
+            end.pointee.flags.remove(.tsRecent)
+        }
+        let gained = buffer.pointee.inOrderEnd &- before
+        f.irregular(1 &- side).pointee &-= Int64(truncatingIfNeeded: gained)
+        noteHole(f, side)
+        end.pointee.rcvNxt = end.pointee.rcvNxt &+ UInt32(truncatingIfNeeded: gained)
+        raiseError(f, side: side, sender: side)
+        if buffer.pointee.mode == .rangesOnly {
+            trimRanges(f, side)
+        } else if f.limit(side).pointee > 0, gained > skipped.missing {
+            queueNewData(found, side)
+        }
     }
 
     // MARK: From frames to memory
@@ -384,7 +416,7 @@ extension Context {
         let f = flow(found)
         let buffer = f.buffer(side)
         let waiting = f.pending(side).pointee
-        if waiting > 0 { prefetchPayload(Int(f.segments(side).pointee.head) &+ 2) }
+        if waiting > 0, !settings.verifiesChecksums { prefetchPayload(Int(f.segments(side).pointee.head) &+ 2) }
         var end = f.streamEnd(side)
         var position = lowestPosition(f, side)
         if position != end {
@@ -407,7 +439,7 @@ extension Context {
         let kept = UInt64(f.limit(side).pointee)
         var from = f.pointee.flags.contains(.keepsHistory) ? 0 : position
         if end > kept { from = max(from, end &- kept) }
-        if from > position { noteOverrun(from &- position) }
+        noteOverrun(buffer, position, from)
         let stored = buffer.pointee.inOrderEnd
         // First, so that the memory of what goes is what comes next.
         buffer.pointee.trim(below: from, reusedUpTo: end, pool: &memory)
@@ -417,8 +449,9 @@ extension Context {
         noteMemory()
     }
 
-    /// Segments are settled about in the order in which they came: this one's
-    /// bytes will be read by the next handler but one.
+    /// Payload that no checksum was made of has not been looked at yet. Segments
+    /// are settled about in the order in which they came: the bytes of this one
+    /// will be read by the next handler but one.
     @inline(__always)
     private func prefetchPayload(_ at: Int) {
         guard at < segmentCount else { return }
@@ -438,8 +471,15 @@ extension Context {
         let end = buffer.pointee.inOrderEnd
         let from = end > keep ? end &- keep : 0
         let position = lowestPosition(f, side)
-        if from > position { noteOverrun(from &- position) }
+        noteOverrun(buffer, position, from)
         buffer.pointee.trim(below: from, pool: &memory)
+    }
+
+    /// Unread bytes below `from` go. What had gone before was counted then,
+    /// even if the reader has not come by it yet.
+    private func noteOverrun(_ buffer: UnsafeMutablePointer<StreamBuffer>, _ position: UInt64, _ from: UInt64) {
+        let first = max(position, buffer.pointee.heldStart)
+        if from > first { noteOverrun(from &- first) }
     }
 
     private func noteOverrun(_ bytes: UInt64) {

@@ -177,9 +177,10 @@ struct FlowExtension {
     /// … how long it was on the wire, and how much of that was payload.
     var nextSYNWireLength: UInt32
     var nextSYNPayload: UInt32
-    /// The payload of the SYN, until the server has acknowledged it.
-    var synData: UInt32
-    var synDataLength: UInt32
+    /// Payload that its receiver has to acknowledge before it counts: the
+    /// newest `HeldSegment` (0: none), and how much memory all of them take.
+    var held: UInt32
+    var heldBytes: UInt32
 }
 
 /// 16 bytes as they lie in the packet. An IPv4 address of a translation is

@@ -29,6 +29,8 @@ public final class Stack {
     private var portsAreOpen = false
     /// `mtcp_destroy` waits for the contexts' threads.
     private var isEnding = false
+    /// Grows with each `mtcp_destroy`.
+    private var life: UInt = 1
     /// `stat_print`.
     private var ratePrinter: RatePrinter?
     let someContextStarted = Atomic<Bool>(false)
@@ -140,6 +142,7 @@ public final class Stack {
         closePorts()
         configuration = nil
         isEnding = false
+        life &+= 1
         someContextStarted.store(false, ordering: .releasing)
         fedContexts.store(0, ordering: .releasing)
         Interrupts.remove()
@@ -418,11 +421,12 @@ public final class Stack {
     /// nobody has set anything up for a while.
     private func releaseUnopened() {
         lock()
-        let count = shares.count
+        let isNeeded = !shares.isEmpty && configurationHasMissingContexts
+        let argument = UnsafeMutableRawPointer(bitPattern: life)
         unlock()
-        guard count > 0, configurationHasMissingContexts else { return }
+        guard isNeeded else { return }
         var thread = pthread_t()
-        let code = Interrupts.withoutSignals { csys_start_thread(&thread, "mos-start", -1, lateStartMain, nil) }
+        let code = Interrupts.withoutSignals { csys_start_thread(&thread, "mos-start", -1, lateStartMain, argument) }
         if code == 0 { pthread_detach(thread) }
     }
 
@@ -432,18 +436,24 @@ public final class Stack {
         return false
     }
 
-    func closeUnopenedShares() {
-        // 200 ms after the last context was made or set up.
-        while true {
+    /// In the life of the stack for which it was asked.
+    func closeUnopenedShares(_ asked: UInt) {
+        lock()
+        defer { unlock() }
+        // 200 ms after the last context was made or set up. Contexts go away
+        // under the lock only.
+        while life == asked {
             var latest: UInt64 = 0
             forEachContext { latest = max(latest, $0.thread.lastSetup.load(ordering: .acquiring)) }
             let quiet = SystemClock.monotonic() &- latest
-            if quiet >= Self.patience { break }
+            if quiet >= Self.patience {
+                for share in shares { share.source.closeUnopened() }
+                return
+            }
+            unlock()
             usleep(UInt32((Self.patience - quiet) / 1000) + 1)
+            lock()
         }
-        lock()
-        for share in shares { share.source.closeUnopened() }
-        unlock()
     }
 
     private func forwarder(for core: Int, _ configuration: Configuration) -> Forwarder {
@@ -534,6 +544,6 @@ private let stackThreadMain: @convention(c) (UnsafeMutableRawPointer?) -> Void =
     context.run(Stack.shared)
 }
 
-private let lateStartMain: @convention(c) (UnsafeMutableRawPointer?) -> Void = { _ in
-    Stack.shared.closeUnopenedShares()
+private let lateStartMain: @convention(c) (UnsafeMutableRawPointer?) -> Void = { life in
+    Stack.shared.closeUnopenedShares(UInt(bitPattern: life))
 }

@@ -81,7 +81,9 @@ public struct TCPEmulation {
             R.pointee.flags.contains(.edge)
         else { return false }
         let length = UInt32(p.pointee.payloadLength)
-        if length != 0, !p.pointee.sequence.precedes(R.pointee.windowEdge) { return false }
+        if length != 0 {
+            if (p.pointee.sequence &+ length).follows(R.pointee.windowEdge) || p.pointee.mayBeSigned { return false }
+        }
         if R.pointee.flags.contains(.tsRecent) {
             var value: UInt32 = 0
             var echo: UInt32 = 0
@@ -112,6 +114,8 @@ public struct TCPEmulation {
     /// The full examination.
     public func judge(_ p: UnsafePointer<Packet>) -> Verdict {
         let flags = p.pointee.flags
+        // RFC 2385 §2: a signature that was not agreed on, or is missing.
+        if isSignedWrongly(p) { return [] }
         if flags & TCPFlags.rst != 0 { return judgeReset(p) }
         if flags & TCPFlags.syn != 0 { return judgeSynchronize(p) }
         // §3.10.7.4, fifth: without ACK the segment is dropped.
@@ -141,6 +145,19 @@ public struct TCPEmulation {
         }
     }
 
+    /// Whether Linux takes a RST at this number although it is not the next
+    /// one: both ends use SACK, and it is the end of what was received ahead
+    /// of a hole (RFC 5961 §3.2 knows no SACK). `highest` is that end.
+    public func isResetAtSACK(_ p: UnsafePointer<Packet>, highest: SequenceNumber) -> Bool {
+        p.pointee.flags & TCPFlags.rst != 0 && p.pointee.sequence == highest && R.pointee.state.isSynchronized
+            && S.pointee.flags.contains(.sack) && R.pointee.flags.contains(.sack) && !isSignedWrongly(p)
+    }
+
+    private func isSignedWrongly(_ p: UnsafePointer<Packet>) -> Bool {
+        guard S.pointee.flags.contains(.iss), !S.pointee.flags.contains(.issInferred) else { return false }
+        return (p.pointee.mayBeSigned && p.pointee.isSigned) != S.pointee.flags.contains(.signs)
+    }
+
     private func judgeSynchronize(_ p: UnsafePointer<Packet>) -> Verdict {
         let ack = p.pointee.flags & TCPFlags.ack != 0
         let hasISS = S.pointee.flags.contains(.iss)
@@ -164,16 +181,25 @@ public struct TCPEmulation {
                 return [.acceptable, .synchronize]
             }
             // A number that was only concluded gives way to the server's own
-            // word, unless the server has gone on from it.
+            // word, unless the server has gone on from it
+            // and the client has gone along.
             if ack, !hasISS || S.pointee.flags.contains(.issInferred), acknowledgesOurSYN(p),
                 R.pointee.state == .synSent || R.pointee.state == .synReceived || !S.pointee.flags.contains(.heard)
-                    || p.pointee.sequence == H.pointee.iss(sender)
+                    || !R.pointee.flags.contains(.heard) || p.pointee.sequence == H.pointee.iss(sender)
             {
                 return [.acceptable, .synchronize]
             }
             return ack ? [.foreignSYN] : []
         }
-        return ack ? [] : [.foreignSYN]
+        if ack { return [] }
+        if R.pointee.state == .synReceived, R.pointee.flags.isSuperset(of: [.iss, .edge]),
+            !p.pointee.sequence.precedes(R.pointee.rcvNxt), p.pointee.sequence.precedes(R.pointee.windowEdge)
+        {
+            // In SYN_RCVD a SYN in the window sends the server back to LISTEN
+            // (§3.10.7.4, fourth).
+            return [.acceptable, .reset]
+        }
+        return [.foreignSYN]
     }
 
     private func acknowledgesOurSYN(_ p: UnsafePointer<Packet>) -> Bool {
@@ -195,8 +221,9 @@ public struct TCPEmulation {
         case .synSent:
             // The SYN/ACK was missed on its way to the capture.
             if sender == Sender.server, !S.pointee.flags.contains(.iss) {
-                guard ack.follows(H.pointee.iss(1 &- sender)) else { return [] }
-                return acceptance(length)
+                guard acknowledgesOurSYN(p), p.pointee.flags & TCPFlags.fin == 0 else { return held(length) }
+                // … or never sent: the client's answer tells.
+                return length > 0 ? [.acceptable, .held] : .acceptable
             }
             return []
         default:
@@ -208,6 +235,20 @@ public struct TCPEmulation {
             return acceptance(length)
         }
 
+        let handshakeIsUnseen =
+            sender == Sender.client
+            ? !R.pointee.flags.contains(.iss) || R.pointee.flags.contains(.issInferred)
+            : S.pointee.flags.contains(.issInferred)
+        // The server is captured, and has given another answer than a SYN/ACK.
+        if handshakeIsUnseen, R.pointee.flags.contains(.answeredElse) { return held(length) }
+        if handshakeIsUnseen, length > 0 {
+            // The SYN/ACK was missed, or is still to come: then no end takes
+            // data before it. The server's next packet tells.
+            if sender == Sender.client, S.pointee.state == .synSent { return .held }
+            // The client's does.
+            if sender == Sender.server, !R.pointee.flags.contains(.heard) { return .held }
+        }
+
         // First, the sequence number (Linux: tcp_sequence()).
         if R.pointee.flags.contains(.edge) {
             let edge = R.pointee.windowEdge
@@ -215,6 +256,11 @@ public struct TCPEmulation {
                 return length > 0 ? .beyondWindow : []
             }
             if end.precedes(R.pointee.lastAckSent) { return repetition(p) }
+            if length > 0, sequence != edge, (sequence &+ length).follows(edge) {
+                // Across the edge: Linux takes all of it if its receive queue
+                // is empty, else nothing. Its acknowledgement tells.
+                return held(length).union(repetition(p))
+            }
             if length > 0, sequence == edge {
                 // A window probe: the acknowledgement counts, the byte not.
                 verdict.insert(.beyondWindow)
@@ -233,7 +279,10 @@ public struct TCPEmulation {
             var value: UInt32 = 0
             var echo: UInt32 = 0
             if p.pointee.timestamps(value: &value, echo: &echo) {
-                if (value &+ 1).precedes(R.pointee.tsRecent) { return repetition(p) }
+                // One tick is forgiven, and so is half of the number space
+                // (Linux: tcp_paws_check()).
+                if R.pointee.tsRecent.distance(after: value) > 1 { return repetition(p) }
+                if isEchoedWrongly(echo) { return held(length) }
                 verdict.insert(.timestamps)
             }
         }
@@ -245,17 +294,21 @@ public struct TCPEmulation {
             // Of data never sent; or of data never captured, when nothing of
             // that end is: no SYN/ACK of a server, no more than the SYN of a
             // client.
-            if R.pointee.flags.contains(.heard) || sender == Sender.client && !R.pointee.flags.contains(.issInferred) {
-                return repetition(p)
+            if R.pointee.flags.contains(.heard) || sender == Sender.client && !R.pointee.flags.contains(.issInferred)
+                || R.pointee.state == .synReceived
+            {
+                // If it was sent and not captured, the answer to this tells.
+                return held(length).union(repetition(p))
             }
             verdict.insert(.unseenAck)
         } else if R.pointee.state == .synReceived, !ack.follows(H.pointee.iss(1 &- sender)) {
             // It has to acknowledge the SYN.
             return []
         } else if ack.distance(after: R.pointee.sndUna) < 0,
-            ack.precedes(R.pointee.sndUna &- S.pointee.maxWindow)
+            ack.precedes(R.pointee.sndUna &- min(S.pointee.maxWindow, acknowledgedBytes))
         {
-            return repetition(p)
+            // Older than any window, or than the connection.
+            return held(length).union(repetition(p))
         }
         verdict.insert(.acceptable)
         if p.pointee.flags & TCPFlags.fin != 0, isRepeatedFIN(p) { verdict.insert(.repeatedFIN) }
@@ -264,6 +317,27 @@ public struct TCPEmulation {
 
     private func acceptance(_ length: UInt32) -> Verdict {
         length > 0 ? [.acceptable, .payload] : .acceptable
+    }
+
+    /// Not acceptable as far as the capture tells; the receiver's own
+    /// acknowledgement will tell more.
+    private func held(_ length: UInt32) -> Verdict {
+        length > 0 ? .held : []
+    }
+
+    /// What the receiver has had acknowledged, its SYN included if it opened
+    /// the connection (Linux: bytes_acked); modulo 2³².
+    private var acknowledgedBytes: UInt32 {
+        R.pointee.sndUna &- H.pointee.iss(1 &- sender) &- (sender == Sender.client ? 1 : 0)
+    }
+
+    /// The packet that ends the handshake has to echo the SYN/ACK's timestamp
+    /// (Linux since 6.14: tcp_check_req()). Of a SYN/ACK that came several
+    /// times it may be that of any.
+    private func isEchoedWrongly(_ echo: UInt32) -> Bool {
+        sender == Sender.client && R.pointee.state == .synReceived && S.pointee.flags.contains(.tsRecent)
+            && !R.pointee.flags.contains(.issInferred) && echo != 0 && echo != S.pointee.tsRecent
+            && !R.pointee.flags.contains(.synRepeated)
     }
 
     /// Not acceptable, but it may repeat what the receiver has.
@@ -283,7 +357,7 @@ public struct TCPEmulation {
     @inline(__always)
     public func send(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
         guard verdict.contains(.acceptable) else {
-            noteUnacceptable(p)
+            noteUnacceptable(p, verdict)
             return
         }
         let end = p.pointee.sequence &+ p.pointee.sequenceLength
@@ -302,10 +376,13 @@ public struct TCPEmulation {
     /// acknowledged: the stack may have missed what made it acceptable (a
     /// window update, the data that its ACK is for). Its peer's ACKs must not
     /// be taken for forged then, or nothing would ever be accepted again.
-    private func noteUnacceptable(_ p: UnsafePointer<Packet>) {
+    private func noteUnacceptable(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
+        if sender == Sender.server, R.pointee.state == .synSent, !S.pointee.flags.contains(.iss) {
+            S.pointee.flags.insert(.answeredElse)
+        }
         guard p.pointee.payloadLength > 0,
             p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack,
-            S.pointee.flags.contains(.iss), S.pointee.state.isSynchronized
+            S.pointee.flags.contains(.iss), S.pointee.state.isSynchronized || verdict.contains(.held)
         else { return }
         let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
         // No window is larger (RFC 7323 §2.3).
@@ -334,7 +411,7 @@ public struct TCPEmulation {
         } else if p.pointee.flags & TCPFlags.syn != 0 {
             sendSYN(p, verdict, end)
         } else {
-            if S.pointee.state == .synSent || S.pointee.state == .synReceived {
+            if S.pointee.state == .synSent || S.pointee.state == .synReceived, provesHandshake(p) {
                 // It could not send this without the handshake's next packet,
                 // which was missed (or is still on its way, §3.5).
                 if S.pointee.state == .synSent || sender == Sender.server { S.pointee.state = .established }
@@ -364,6 +441,13 @@ public struct TCPEmulation {
         }
     }
 
+    /// Whether its sender has left SYN_RCVD: there it answers what it refuses
+    /// with an ACK, too (§3.10.7.4, first), but one of the SYN alone.
+    private func provesHandshake(_ p: UnsafePointer<Packet>) -> Bool {
+        S.pointee.state == .synSent || !S.pointee.flags.contains(.iss) || S.pointee.flags.contains(.issInferred)
+            || p.pointee.sequenceLength > 0 || p.pointee.acknowledgement != H.pointee.iss(1 &- sender) &+ 1
+    }
+
     /// The SYN/ACK was missed: `side` scales its windows if its peer offered
     /// to, nobody knows by how much. The most that it can be lets everything
     /// in that may be acceptable (RFC 7323 §2.3).
@@ -375,23 +459,47 @@ public struct TCPEmulation {
     /// acknowledgement has been looked at for gaps.
     public func sendFIN(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
         guard p.pointee.flags & (TCPFlags.fin | TCPFlags.syn | TCPFlags.rst) == TCPFlags.fin,
-            verdict.contains(.acceptable), !S.pointee.flags.contains(.finSent)
+            verdict.contains(.acceptable)
         else { return }
-        let number = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
+        // Without an acknowledgement of the peer's FIN, it was sent before
+        // that arrived: the two have crossed (§3.6, figure 13).
+        let crossed = !p.pointee.acknowledgement.follows(H.pointee.fin(1 &- sender))
+        setFIN(p.pointee.sequence &+ UInt32(p.pointee.payloadLength), crossed: crossed)
+    }
+
+    /// The sender's FIN is at `number`.
+    private func setFIN(_ number: SequenceNumber, crossed: Bool) {
         // A place where its peer has data already is none for a FIN.
         guard !number.precedes(R.pointee.rcvNxt) else { return }
+        if S.pointee.flags.contains(.finSent) {
+            // Of two, the first in the stream is the one that counts.
+            guard !R.pointee.flags.contains(.finReceived), number.precedes(H.pointee.fin(sender)) else { return }
+            R.pointee.flags.remove(.finArrived)
+        }
         S.pointee.flags.insert(.finSent)
         H.pointee.setFIN(sender, number)
         switch S.pointee.state {
-        case .synReceived, .established:
-            S.pointee.state = .finWait1
-        case .closeWait:
-            // Without an acknowledgement of the peer's FIN, it was sent before
-            // that arrived: the two have crossed (§3.6, figure 13).
-            let crossed = !p.pointee.acknowledgement.follows(H.pointee.fin(1 &- sender))
-            S.pointee.state = crossed ? .closing : .lastAck
-        default:
-            break
+        case .synReceived, .established: S.pointee.state = .finWait1
+        case .closeWait: S.pointee.state = crossed ? .closing : .lastAck
+        default: break
+        }
+    }
+
+    /// A FIN behind payload that was held, and that the receiver has taken.
+    public func acceptFIN(_ number: SequenceNumber) {
+        setFIN(number, crossed: false)
+        if S.pointee.flags.contains(.finSent), H.pointee.fin(sender) == number { R.pointee.flags.insert(.finArrived) }
+    }
+
+    /// Data went over the place of a FIN that waited for what was before it:
+    /// the receiver has forgotten that FIN, and the sender has not closed.
+    public func withdrawFIN() {
+        S.pointee.flags.remove(.finSent)
+        R.pointee.flags.remove(.finArrived)
+        switch S.pointee.state {
+        case .finWait1, .finWait2: S.pointee.state = .established
+        case .closing, .lastAck: S.pointee.state = .closeWait
+        default: break
         }
     }
 
@@ -410,10 +518,12 @@ public struct TCPEmulation {
                 if wasInferred { R.pointee.flags.remove(.edge) }
             }
             S.pointee.flags.insert(.iss)
-            S.pointee.flags.remove(.issInferred)
+            S.pointee.flags.remove([.issInferred, .answeredElse])
             if !S.pointee.flags.contains(.heard) { S.pointee.flags.remove(.edge) }
             S.pointee.windowScale = 0
             if options.hasTimestamps { S.pointee.flags.insert(.timestamps) }
+            if options.sackPermitted { S.pointee.flags.insert(.sack) }
+            if p.pointee.mayBeSigned, p.pointee.isSigned { S.pointee.flags.insert(.signs) }
             if let scale = options.windowScale {
                 S.pointee.flags.insert(.scaling)
                 S.pointee.windowScale = scale
@@ -423,6 +533,7 @@ public struct TCPEmulation {
             }
         }
         if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
+        if verdict.contains(.repeatedSYN) { S.pointee.flags.insert(.synRepeated) }
         if S.pointee.state == .listen { S.pointee.state = .synSent }
         if ack {
             if R.pointee.flags.contains(.iss) {
@@ -481,7 +592,9 @@ public struct TCPEmulation {
             } else if hasAck, R.pointee.state == .synReceived, acknowledgesOurSYN(p) {
                 R.pointee.state = .established
                 R.pointee.sndUna = ack
-            } else if verdict.contains(.synchronize), !S.pointee.flags.contains(.heard) {
+            } else if verdict.contains(.synchronize),
+                !S.pointee.flags.contains(.heard) || !R.pointee.flags.contains(.heard)
+            {
                 // Its number had been concluded wrongly.
                 R.pointee.rcvNxt = p.pointee.sequence &+ 1
                 rememberTimestamp(p)

@@ -53,6 +53,15 @@ public struct TCPSide {
         public static let issInferred = Flags(rawValue: 1 << 8)
         /// The peer's FIN has arrived here, in order or not.
         public static let finArrived = Flags(rawValue: 1 << 9)
+        /// This end's SYN permitted SACK.
+        public static let sack = Flags(rawValue: 1 << 10)
+        /// This end's SYN carried an MD5 signature (RFC 2385).
+        public static let signs = Flags(rawValue: 1 << 11)
+        /// This end's SYN or SYN/ACK came more than once.
+        public static let synRepeated = Flags(rawValue: 1 << 12)
+        /// This end, of which no SYN was seen, has answered the peer's SYN
+        /// with something that the peer does not accept.
+        public static let answeredElse = Flags(rawValue: 1 << 13)
     }
 
     public init() {}

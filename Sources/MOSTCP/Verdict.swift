@@ -26,4 +26,7 @@ public struct Verdict: OptionSet {
     /// The acknowledgement is for data that was never seen, of an end from
     /// which nothing is captured. It does not count.
     public static let unseenAck = Verdict(rawValue: 1 << 9)
+    /// Whether the receiver takes the payload cannot be told from what was
+    /// captured so far; its acknowledgement will tell.
+    public static let held = Verdict(rawValue: 1 << 10)
 }

@@ -63,12 +63,8 @@ enum Machine {
         guard let name = Library.backendNames.first(where: Library.open) else {
             return Finding(
                 subject: "DPDK",
-                text: "no backend (\(Library.backendNames[0]))",
-                advice: [
-                    "for devices dpdk0, dpdk1 …: apt install dpdk libdpdk-dev, then build and install "
-                        + "libmos with its DPDK backend",
-                    "everything else works without",
-                ])
+                text: "no backend (\(Library.backendNames[0]) is not installed)",
+                advice: ["devices dpdk0, dpdk1 … need it; traces (pcap:) and interfaces (live:) do not"])
         }
         return Finding(subject: "DPDK", text: Library.text("rte_version") ?? name)
     }

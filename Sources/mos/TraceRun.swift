@@ -45,7 +45,7 @@ struct TraceRun {
             }
 
             """)
-        setenv("MOS_LOG", "error", 1)
+        setenv("MOS_LOG", "warning", 1)
         let library = try LibraryMessages()
         let result = Result { try read(configuration.path, into: collector) }
         let messages = library.end().map { $0.replacing(trace.devicePath, with: trace.name) }

@@ -100,8 +100,17 @@ final class StreamBufferRandomTests: XCTestCase {
             } else if dice < 20 + scene.trims {
                 let span = model.inOrderEnd - model.heldStart
                 let below = max(0, model.heldStart + random.below(span + 20) - 5)
-                buffer.trim(below: scene.origin &+ UInt64(bitPattern: Int64(below)), pool: &pool)
+                let offset = scene.origin &+ UInt64(bitPattern: Int64(below))
+                // Every other time chunks are kept for what comes at once.
+                let coming = random.below(2) == 0 ? random.below(scene.longest + 1) : nil
+                let end = model.inOrderEnd + (coming ?? 0)
+                buffer.trim(below: offset, reusedUpTo: coming == nil || end >= StreamModel.window
+                            ? 0 : scene.origin &+ UInt64(bitPattern: Int64(end)), pool: &pool)
                 model.trim(below: below)
+                if let coming, end < StreamModel.window,
+                   let complaint = insert(scene, &random, &buffer, model, &pool, &refusals, inOrder: coming) {
+                    return complaint
+                }
             } else if dice == 999, random.below(10) == 0 {
                 buffer.removeAll(pool: &pool)
                 model.removeAll()
@@ -118,7 +127,8 @@ final class StreamBufferRandomTests: XCTestCase {
     }
 
     private func insert(_ scene: Scene, _ random: inout TestRandom, _ buffer: inout StreamBuffer,
-                        _ model: StreamModel, _ pool: inout SlabPool, _ refusals: inout Int) -> String? {
+                        _ model: StreamModel, _ pool: inout SlabPool, _ refusals: inout Int,
+                        inOrder wanted: Int? = nil) -> String? {
         var offset: Int
         switch random.below(10) {
         case 0...3: offset = model.inOrderEnd
@@ -126,8 +136,8 @@ final class StreamBufferRandomTests: XCTestCase {
         case 8: offset = model.highestEnd + random.below(3)
         default: offset = model.heldStart - 3 + random.below(model.inOrderEnd - model.heldStart + 6)
         }
-        let length = random.below(4) == 0 ? random.below(scene.longest + 1) : random.below(min(scene.longest, 64) + 1)
-        if offset + length >= StreamModel.window { offset = model.inOrderEnd }
+        let length = wanted ?? (random.below(4) == 0 ? random.below(scene.longest + 1) : random.below(min(scene.longest, 64) + 1))
+        if wanted != nil || offset + length >= StreamModel.window { offset = model.inOrderEnd }
         let absolute = scene.origin &+ UInt64(bitPattern: Int64(offset))
         if buffer.hasReceived(anyOf: absolute, length: UInt32(length)) != model.hasReceived(offset, length) {
             return "hasReceived(\(offset), \(length))"

@@ -70,6 +70,43 @@ final class StreamBufferTests: XCTestCase {
         XCTAssertEqual(pool.bytesInUse, 0)
     }
 
+    /// A steady stream with a history turns its chunks over without the pool.
+    func testTrimmedChunksAreUsedAgain() {
+        var buffer = StreamBuffer()
+        var end: UInt64 = 0
+        for round in 0..<200 {
+            if end > 8192 { buffer.trim(below: end - 8192, reusedUpTo: end + 1460, pool: &pool) }
+            put(&buffer, end, 1460, from: round)
+            end += 1460
+            if round >= 10 {
+                XCTAssertLessThanOrEqual(pool.bytesInUse, 6 * 2048 + 64)
+            }
+            XCTAssertEqual(Array(read(buffer, end - 1460)), Array(bytes[round..<round + 1460]))
+        }
+        buffer.removeAll(pool: &pool)
+    }
+
+    /// Where the pool is larger than the caches, long copies go past them:
+    /// any alignment and length, and the neighbours stay.
+    func testCopiesPastTheCaches() {
+        var blocks: [UnsafeMutableRawPointer] = []
+        for _ in 0..<270 { blocks.append(pool.allocate(65536)!) }
+        XCTAssertGreaterThan(pool.bytesInUse, 16 << 20)
+        for start in 0..<130 {
+            for length in [255, 256, 257, 300, 1460, 2047, 4096] {
+                var buffer = StreamBuffer()
+                put(&buffer, 0, start, from: 11)
+                put(&buffer, UInt64(start), length, from: start * 5 + length)
+                put(&buffer, UInt64(start + length), 70, from: 3)
+                let expected = Array(bytes[11..<11 + start]) + Array(bytes[start * 5 + length..<start * 5 + 2 * length])
+                    + Array(bytes[3..<73])
+                guard read(buffer, 0) == expected else { return XCTFail("\(length) bytes at \(start)") }
+                buffer.removeAll(pool: &pool)
+            }
+        }
+        for block in blocks { pool.free(block, 65536) }
+    }
+
     /// A chunk that holds nothing any more goes, also when later ones stay.
     func testEmptyChunkBeforeOutOfOrderBytes() {
         var buffer = StreamBuffer()

@@ -57,6 +57,9 @@ check_not "no Swift and no C++ library comes in" sh -c 'ldd "$1" | grep -iE "swi
 check_not "no RPATH, RUNPATH, TEXTREL" grep -E 'RPATH|RUNPATH|TEXTREL' "$work/dynamic"
 check "stack is not executable" sh -c 'readelf -lW "$1" | grep GNU_STACK | grep -q "RW "' - "$so"
 check_not "stripped: no symbol table, no debug sections" sh -c 'readelf -SW "$1" | grep -E "\.symtab|\.debug"' - "$so"
+printf '%s\n' '#include <stdio.h>' '#include <mos_ext.h>' 'int main(void) { return puts(mos_version()) < 0; }' >"$work/version.c"
+check "a program that asks for the version builds" compile gcc gnu11 -o "$work/version" "$work/version.c" "${libs[@]}"
+check "mos_version() is what VERSION says" test "$("$work/version")" = "$version"
 size=$(stat -Lc %s "$so")
 check "smaller than 1 MB ($size bytes)" test "$size" -lt 1000000
 

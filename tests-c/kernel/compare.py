@@ -44,7 +44,8 @@ def watched(path):
         number = int(w[0].split(":")[1]) - CLIENT_PORT
         assert int(w[1].split(":")[1]) == SERVER_PORT + number // count, line
         rows.setdefault(number, []).append(dict(
-            c2s=(int(w[3]), w[4]), s2c=(int(w[6]), w[7]), end=w[8], states=w[9:11], lost=int(w[12]), errors=int(w[14])))
+            c2s=(int(w[3]), w[4]), s2c=(int(w[6]), w[7]), end=w[8], states=w[9:11], lost=int(w[12]), errors=int(w[14]),
+            wrong=int(w[16])))
     return rows, stats
 
 
@@ -80,6 +81,8 @@ for tap, path in (("before the loss of the client's segments", sys.argv[5]),
                 wrong.append(f"{n} {client[n][0]}: server's program {server[n][2]}, application {real[0]}")
             elif real[0]["s2c"] != client[n][2]:
                 wrong.append(f"{n} {client[n][0]}: client's program {client[n][2]}, application {real[0]}")
+            elif real[0]["wrong"]:
+                wrong.append(f"{n} {client[n][0]}: bytes that nobody sent: {real[0]}")
             elif real[0]["lost"]:
                 wrong.append(f"{n} {client[n][0]}: bytes reported as lost: {real[0]}")
             elif (real[0]["end"] == "reset") != aborted or real[0]["end"] not in ("reset", "fin"):

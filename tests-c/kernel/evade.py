@@ -5,11 +5,13 @@ application of libmos was given, for every trick in tricks.py.
     evade.py play ATTACKER ROUTER HOST DIRECTORY      in the namespaces' names
     evade.py judge DIRECTORY DOCUMENT [--write]
 
-`play` plays the tricks against the kernel and leaves tap1.pcap (before the
-router), tap2.pcap (at the host) and kernel.json. Then `watch -d` is to make
-tap1.rows and tap2.rows. `judge` compares, prints TAP lines, and checks that
-the table in the document says the same; with --write it writes the table.
+`play` plays the tricks against the kernel and leaves tap1.pcap (at the
+attacker), tap2.pcap (at the host) and kernel.json. Then `watch -d` is to make
+tapN.rows with the overlap policy LINUX, and tapN.first.rows with the default.
+`judge` compares, prints TAP lines, and checks that the table in the document
+says the same; with --write it writes the table.
 """
+import difflib
 import json
 import os
 import platform
@@ -61,12 +63,12 @@ def monitor(path):
         ports = [int(address.split(":")[1]) for address in w[:2]]
         host_is_client = 7000 <= ports[0] < 8000
         number = (ports[0] if host_is_client else ports[1]) - 7000
-        end, host_state, bytes_hex = w[8], w[10] if host_is_client else w[9], w[16] if host_is_client else w[15]
+        end, host_state, bytes_hex = w[8], w[10] if host_is_client else w[9], w[18] if host_is_client else w[17]
         data = b"" if bytes_hex == "-" else bytes.fromhex(bytes_hex)
         if host_state in ("LISTEN", "SYN_RCVD", "SYN_SENT"):
             verdict = "refused" if end == "reset" and host_state == "SYN_SENT" else "none"
         elif end == "reset":
-            verdict = "reset"
+            verdict = "closed, reset" if host_state in ("CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT") else "reset"
         elif end == "fin" or host_state in ("CLOSE_WAIT", "LAST_ACK", "CLOSING", "TIME_WAIT", "CLOSED"):
             verdict = "closed"
         else:
@@ -109,8 +111,8 @@ def significant(result):
 def judge(directory, document, write):
     with open(f"{directory}/kernel.json") as file:
         kernel = json.load(file)
-    release = ".".join(kernel["release"].split(".")[:2])
     seen = {n: monitor(f"{directory}/tap{n}.rows") for n in TAPS}
+    first = {n: monitor(f"{directory}/tap{n}.first.rows") for n in TAPS}
     lines, tests, failures, differing = [], 0, 0, 0
     group = None
     for number, (trick, result) in enumerate(zip(tricks.TRICKS, kernel["results"])):
@@ -118,10 +120,17 @@ def judge(directory, document, write):
             continue
         truth = significant([tuple(r) for r in result])
         ours = {n: significant(seen[n].get(number, [])) for n in TAPS}
+        ours_first = {n: significant(first[n].get(number, [])) for n in TAPS}
+        overlaps = trick["group"] == tricks.OVERLAP
         bad = []
         for n in TAPS:
             if (ours[n] != truth) != (n in trick["differs"]):
-                bad.append(f"tap {n}: {describe(ours[n])}" + (" (known to differ, but does not)" if n in trick["differs"] else ""))
+                bad.append(f"tap {n}: {describe(ours[n])}"
+                           + (" (known to differ, but does not)" if n in trick["differs"] else ""))
+            if not overlaps and ours_first[n] != ours[n]:
+                bad.append(f"tap {n}, the other overlap policy: {describe(ours_first[n])}")
+        if ours_first[1] != ours_first[2]:
+            bad += [f"tap {n}, FIRST: {describe(ours_first[n])}" for n in TAPS if overlaps]
         tests += 1
         failures += bool(bad)
         name = f"{trick['group']}: {trick['title']}"
@@ -132,23 +141,17 @@ def judge(directory, document, write):
                 print(f"#   {line}")
         if trick["group"] != group:
             group = trick["group"]
-            lines.append(f"\n### {group}\n\n| trick | Linux: the program read | libmos | clause |\n| --- | --- | --- | --- |\n")
-        cells = []
-        for n in TAPS:
-            if ours[n] != truth:
-                cells.append((describe(ours[n]), trick["differs"].get(n, "?")))
-        if not cells:
-            cell = "the same"
-        else:
-            differing += 1
-            if len(cells) == 2 and cells[0] == cells[1]:
-                cell = f"{cells[0][0]}: {cells[0][1]}"
-            elif len(cells) == 1:
-                where = {1: "before the router", 2: "at the host"}[1 if ours[1] != truth else 2]
-                cell = f"{where}: {cells[0][0]}: {cells[0][1]}; elsewhere the same"
+            lines.append(f"\n### {group}\n\n")
+            if overlaps:
+                lines.append("| trick | Linux: the program read | libmos, `…_LINUX` | libmos, `…_FIRST` | clause |\n"
+                             "| --- | --- | --- | --- | --- |\n")
             else:
-                cell = "; ".join(f"tap {n}: {c[0]}: {c[1]}" for n, c in zip(TAPS, cells))
-        lines.append(f"| {trick['title']} | {describe(truth)} | {cell} | {trick['clause'] or '–'} |\n")
+                lines.append("| trick | Linux: the program read | libmos | clause |\n| --- | --- | --- | --- |\n")
+        differing += any(ours[n] != truth for n in TAPS)
+        cells = [compared(ours, truth, trick)]
+        if overlaps:
+            cells.append("the same" if ours_first[1] == truth else describe(ours_first[1]))
+        lines.append(f"| {trick['title']} | {describe(truth)} | {' | '.join(cells)} | {trick['clause'] or '–'} |\n")
     table = "".join(lines).lstrip("\n")
     with open(document) as file:
         text = file.read()
@@ -163,13 +166,28 @@ def judge(directory, document, write):
         print(f"{'ok' if same else 'not ok'} {tests} - {os.path.basename(document)} says what happened")
         failures += not same
         if not same:
-            import difflib
             for line in list(difflib.unified_diff(old.strip().splitlines(), table.strip().splitlines(), "document",
                                                   "now", lineterm="", n=0))[:20]:
                 print(f"#   {line}")
     print(f"# kernel {kernel['release']}: {len(tricks.TRICKS)} tricks, {differing} known differences")
     print(f"1..{tests}")
     return failures == 0
+
+
+PLACES = {1: "at the attacker", 2: "at the host"}
+
+
+def compared(ours, truth, trick):
+    """The cell that says how what libmos delivered compares."""
+    cells = {n: f"**{describe(ours[n])}**: {trick['differs'].get(n, '?')}" for n in TAPS if ours[n] != truth}
+    if not cells:
+        return "the same"
+    if len(cells) == 1:
+        (n, cell), = cells.items()
+        return f"{PLACES[n]} {cell}; {PLACES[3 - n]} the same"
+    if ours[1] == ours[2]:
+        return cells[1]
+    return "; ".join(f"{PLACES[n]} {cell}" for n, cell in cells.items())
 
 
 if __name__ == "__main__":

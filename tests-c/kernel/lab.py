@@ -1,12 +1,13 @@
 """The laboratory of the evasion test: three network namespaces,
 
-    attacker  --tap 1--  router  --tap 2--  host
+    attacker  tap 1  ---  router  ---  tap 2  host
 
 The host's end of a connection is a socket of the real kernel, and this program
 is the one that reads it. The attacker's end is made here, packet by packet:
-its namespace has no address, so that no kernel interferes. Both taps record
-everything in the order in which it passed. One thread does all of it, so that
-a run is the same each time.
+its namespace has no address, so that no kernel interferes. Tap 1 is at the
+attacker and has everything in the order in which it left and came in there,
+tap 2 is at the host. One thread does all of it, so that a run is the same each
+time.
 """
 import ctypes
 import errno
@@ -53,7 +54,7 @@ class Lab:
     def __init__(self, attacker, router, host, tap_paths):
         self.host = host
         self.port = packet_socket(attacker, "eth0", False)
-        self.taps = [packet_socket(router, "eth0", True), packet_socket(host, "eth0", True)]
+        self.tap = packet_socket(host, "eth0", True)
         self.files = [wire.Pcap(path) for path in tap_paths]
         self.last_time = 0
         self.ident = 1
@@ -64,48 +65,54 @@ class Lab:
     def collect(self):
         """Takes what has come everywhere; whether there was anything."""
         some = False
-        for number, tap in enumerate(self.taps):
-            while True:
-                try:
-                    frame = tap.recv(65535)
-                except BlockingIOError:
-                    break
-                some = True
-                self.last_time = max(self.last_time + 1, time.time_ns())
-                if frame[12:14] == b"\x08\x00":
-                    self.files[number].add(self.last_time, frame)
-                    if number == 1 and frame[26:30] == ATTACKER:
-                        self.arrived.add(frame[18:20])
+        while True:
+            try:
+                frame = self.tap.recv(65535)
+            except BlockingIOError:
+                break
+            some = True
+            self.record(1, frame)
+            if frame[26:30] == ATTACKER:
+                self.arrived.add(frame[18:20])
         while True:
             try:
                 frame = self.port.recv(65535)
             except BlockingIOError:
                 break
             some = True
+            self.record(0, frame)
             segment = wire.Segment.parse(frame)
             if segment:
                 self.inbox.append(segment)
         return some
+
+    def record(self, number, frame):
+        self.last_time = max(self.last_time + 1, time.time_ns())
+        if frame[12:14] == b"\x08\x00":
+            self.files[number].add(self.last_time, frame)
 
     def settle(self, ident=None, patience=1.0):
         """Until the datagram has reached the host, and all is quiet."""
         limit = time.monotonic() + patience
         wanted = struct.pack("!H", ident) if ident is not None else None
         while wanted is not None and time.monotonic() < limit:
-            select.select([*self.taps, self.port], [], [], 0.002)
+            select.select([self.tap, self.port], [], [], 0.002)
             self.collect()
             if wanted in self.arrived:
                 break
         for _ in range(2):
             while True:
-                select.select([*self.taps, self.port], [], [], 0.0025)
+                select.select([self.tap, self.port], [], [], 0.0025)
                 if not self.collect():
                     break
 
-    def inject(self, frame, arrives=True):
-        """Puts a frame on the wire; `arrives`: it should reach the host."""
+    def inject(self, frame, arrives=True, wait=True):
+        """Puts a frame on the wire; `arrives`: it should reach the host. With
+        `wait` False the next one leaves before an answer to this comes in."""
+        self.record(0, frame)
         self.port.send(frame)
-        self.settle(struct.unpack("!H", frame[18:20])[0] if arrives else None)
+        if wait:
+            self.settle(struct.unpack("!H", frame[18:20])[0] if arrives else None)
 
     def next_ident(self):
         self.ident = self.ident % 65535 + 1
@@ -182,7 +189,8 @@ class Talk:
                 if end < 1 << 31:
                     self.host_next = max(self.host_next, end)
             stamp = s.timestamp()
-            if stamp:
+            # What is echoed: not that of an ACK that refuses a handshake.
+            if stamp and (s.flags & wire.SYN or self.program is not None):
                 self.ts_host = stamp[0]
         self.seen += mine
         return mine
@@ -201,7 +209,7 @@ class Talk:
         return wire.tcp(ATTACKER, HOST, self.port, self.host_port, absolute, answer, wire.flags(flags), data,
                         window=window, options=opts, **more)
 
-    def send(self, data=b"", seq=None, arrives=True, ip=None, move=None, mac=ROUTER_MAC, pad=b"", **more):
+    def send(self, data=b"", seq=None, arrives=True, ip=None, move=None, mac=ROUTER_MAC, pad=b"", wait=True, **more):
         """Sends one segment. What begins where we are moves us on, unless
         `move` says otherwise."""
         flag_text = more.get("flags", "PA")
@@ -209,7 +217,7 @@ class Talk:
             move = (seq is None or seq == self.next) and "R" not in flag_text and "S" not in flag_text
         segment = self.segment(data, seq, **more)
         datagram = wire.ip(ATTACKER, HOST, self.lab.next_ident(), segment, **(ip or {}))
-        self.lab.inject(wire.ether(mac, ATTACKER_MAC, datagram + pad), arrives)
+        self.lab.inject(wire.ether(mac, ATTACKER_MAC, datagram + pad), arrives, wait)
         if move:
             self.next += len(data) + ("F" in flag_text)
         return self.hear()
@@ -312,16 +320,10 @@ class Talk:
         self.lab.settle()
         return self.hear()
 
-    def connected(self):
-        """Whether the program has a connection at all."""
-        self.accept()
-        if self.program is None:
-            return False
-        try:
-            self.program.getpeername()
-        except OSError:
-            return self.ended == "reset"
-        return True
+    def never_connected(self):
+        """Whether the program that connects still waits for the handshake."""
+        state = self.program.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return state in (2, 3)          # SYN_SENT, SYN_RECV
 
     def finish(self):
         """The verdict on the connection so far is added to the results."""
@@ -330,11 +332,13 @@ class Talk:
             if error:
                 self.ended = {errno.ECONNRESET: "reset", errno.ECONNREFUSED: "refused"}.get(
                     error, errno.errorcode[error])
-            elif not self.connected():
+            elif self.never_connected():
                 self.results.append((b"", "none"))
-                self.program.close()
+                self.keep_quiet()
                 return
         self.read()
+        if self.ended == "closed" and self.program.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.ended = "closed, reset"
         if self.program is None:
             self.results.append((b"", "none"))
         else:

@@ -11,9 +11,10 @@ from wire import NOP
 
 TRICKS = []
 SOL_TCP = socket.IPPROTO_TCP
+BOTH = (1, 2)
 
 
-def trick(group, title, clause, differs=None, policy=None):
+def trick(group, title, clause, differs=None):
     """`differs`: {tap: cause} where the monitor is known to disagree."""
     def keep(function):
         TRICKS.append(dict(group=group, title=title, clause=clause, differs=differs or {}, play=function))
@@ -157,7 +158,7 @@ def fragment_overlap(talk):
 @trick(BELOW, "fragment that overwrites the TCP header", "RFC 3128 §4")
 def fragment_header_overlap(talk):
     t = talk().handshake()
-    t.fragments(b"EVILEVILEVILEVILEVILEVIL", [(0, 24), (8, 16, b"\0" * 8, False), (24, 99)], move=False)
+    t.fragments(b"goodgoodgoodgoodgoodgood", [(0, 24), (8, 16, b"\0" * 8, False), (24, 99)])
     t.send(b"good")
 
 
@@ -257,12 +258,19 @@ def reserved_bits(talk):
     t.send(b"good", flags="PAEC")
 
 
-@trick(HEADER, "all flags set (XMAS)", "RFC 9293 §3.10.7.4, second")
+@trick(HEADER, "all flags but RST and ACK, all but RST (XMAS)", "RFC 9293 §3.10.7.4, fourth")
 def xmas(talk):
     t = talk().handshake()
-    t.evil(flags="FSRPAU", seq=1)
+    t.evil(flags="FSPU", seq=1)
     t.evil(flags="FSPAU", seq=1)
     t.send(b"good")
+
+
+@trick(HEADER, "all flags", "RFC 9293 §3.10.7.4, second")
+def all_flags(talk):
+    t = talk().handshake()
+    t.evil(flags="FSRPAU", seq=1)
+    t.send(b"EVIL")
 
 
 @trick(HEADER, "urgent byte, read in line by the program", "RFC 6093 §4")
@@ -273,8 +281,7 @@ def urgent_inline(talk):
 
 
 @trick(HEADER, "urgent byte, not read in line by the program", "RFC 6093 §4",
-       {1: "the byte stays in the stream (02-monitor.md §4); whether the program has it in line is not in the packets",
-        2: "the byte stays in the stream (02-monitor.md §4); whether the program has it in line is not in the packets"})
+       dict.fromkeys(BOTH, "urgent bytes stay in the stream; whether the program takes them out of it is not in the packets"))
 def urgent_out_of_band(talk):
     t = talk().handshake()
     t.send(b"goodU", flags="PAU", urgent=5)
@@ -319,7 +326,9 @@ def syn_data_tfo(talk):
     t.send(b"good")
 
 
-@trick(OPENING, "SYN with FIN", "RFC 9293 §3.10.7.2")
+@trick(OPENING, "SYN with FIN", "RFC 9293 §3.10.7.2",
+       dict.fromkeys(BOTH, "any SYN without ACK starts a flow, and an ACK of the client means that the SYN/ACK was missed; "
+                           "the host's RST ends it"))
 def syn_fin(talk):
     t = talk()
     t.syn(flags="SF")
@@ -356,17 +365,20 @@ def syn_checksum(talk):
 @trick(OPENING, "data behind the SYN before the SYN/ACK, wrong ACK", "RFC 9293 §3.10.7.4, fifth")
 def early_data_wrong_ack(talk):
     t = talk()
-    # Both on their way before the answer comes back.
-    syn = wire.ip(wire.address("10.66.1.2"), wire.address("10.66.2.2"), t.lab.next_ident(),
-                  t.segment(b"", 0, flags="S", opts=t.syn_options()))
-    t.host_isn = 77777
-    data = wire.ip(wire.address("10.66.1.2"), wire.address("10.66.2.2"), t.lab.next_ident(), t.segment(b"EVIL"))
-    t.host_isn = None
-    from lab import ATTACKER_MAC, ROUTER_MAC
-    t.lab.port.send(wire.ether(ROUTER_MAC, ATTACKER_MAC, syn))
-    t.lab.port.send(wire.ether(ROUTER_MAC, ATTACKER_MAC, data))
-    t.lab.settle(t.lab.ident)
-    t.hear()
+    t.syn(wait=False)           # both are on their way before the answer comes
+    t.evil(ack=77777)
+    t.host_next = 0
+    t.send(flags="A")
+    t.send(b"good")
+
+
+@trick(OPENING, "the same, behind an ACK with that number", "RFC 9293 §3.10.7.4, fifth",
+       {1: "where no SYN/ACK has been seen an ACK of the client means that it was missed"})
+def early_ack_wrong(talk):
+    t = talk()
+    t.syn(wait=False)
+    t.evil(b"", flags="A", ack=77777, wait=False)
+    t.evil(ack=77777)
     t.send(flags="A")
     t.send(b"good")
 
@@ -409,9 +421,9 @@ def third_with_data(talk):
 def third_ahead(talk):
     t = talk()
     t.syn()
-    t.send(b"good", seq=4)
+    t.send(b"GOOD", seq=4)
     t.accept()
-    t.send(b"GOOD", seq=0)
+    t.send(b"good", seq=0)
 
 
 @trick(OPENING, "data beyond the window before the handshake ends", "RFC 9293 §3.10.7.4, first")
@@ -477,6 +489,13 @@ def other_syn(talk):
     t.isn = isn
     t.send(flags="A")
     t.send(b"good")
+
+
+@trick(OPENING, "SYN with FIN, data without an ACK before it", "RFC 9293 §3.10.7.2")
+def syn_fin_data(talk):
+    t = talk()
+    t.syn(flags="SF")
+    t.send(b"EVIL")
 
 
 @trick(OPENING, "second SYN with another number, in the window", "RFC 9293 §3.10.7.4, fourth")
@@ -1076,12 +1095,13 @@ def paws_pure_ack(talk):
     t.send(b"good")
 
 
-@trick(STAMPS, "a far timestamp whose TTL ends at the router", "RFC 7323 §4.3")
+@trick(STAMPS, "a far timestamp whose TTL ends at the router", "RFC 7323 §4.3",
+       {1: "what PAWS rejects is not taken; when the host acknowledges it there is a gap, and the timestamp is forgotten"})
 def paws_poison_ttl(talk):
     t = talk(ts=True).handshake()
     t.send(b"good")
     t.evil(b"", flags="A", ts=t.ts + 1000000, arrives=False, ip=dict(ttl=1))
-    t.send(b"good")
+    t.send(b"lost")
     t.send(b"good")
 
 
@@ -1105,6 +1125,28 @@ def paws_third(talk):
     t = talk(ts=True)
     t.syn()
     t.evil(ts=t.ts - 1000)
+    t.send(b"good")
+
+
+@trick(STAMPS, "wrong echo in the packet that ends the handshake", "Linux: tcp_check_req()")
+def echo_third(talk):
+    t = talk(ts=True)
+    t.syn()
+    echo = t.ts_host
+    t.ts_host = echo + 10
+    t.evil()
+    t.ts_host = echo - 10
+    t.evil()
+    t.ts_host = echo
+    t.send(b"good")
+
+
+@trick(STAMPS, "wrong echo once established", "RFC 7323 §3.2")
+def echo_later(talk):
+    t = talk(ts=True).handshake()
+    t.ts_host += 100000
+    t.send(b"good")
+    t.ts_host -= 200000
     t.send(b"good")
 
 
@@ -1362,7 +1404,7 @@ OVERLAP = "Segments that overlap"
 
 def overlapping(title, *segments, differs=None):
     """Segments ahead of a hole, given as (from, bytes), and what fills it."""
-    @trick(OVERLAP, title, "RFC 9293 §3.10.7.4, seventh; Linux: tcp_data_queue_ofo()", differs)
+    @trick(OVERLAP, title, "Linux: tcp_data_queue_ofo()", differs)
     def play(talk):
         t = talk().handshake()
         for start, data in segments:
@@ -1386,7 +1428,11 @@ overlapping("fills the hole and covers what is ahead", (4, b"1111"), (0, b"good2
 overlapping("fills the hole and covers two ranges", (4, b"1111"), (12, b"3333"), (0, b"good222222222222222222"))
 overlapping("begins before the window and reaches into what is ahead", (0, b"good"), (8, b"1111"), (2, b"22222222"))
 overlapping("three layers, each one further left", (12, b"1111"), (10, b"2222"), (8, b"3333"), (0, b"goodgood"))
-overlapping("three layers, each one further right", (4, b"1111"), (6, b"2222"), (8, b"3333"), (0, b"good"))
+overlapping("three layers, each one further right", (4, b"1111"), (6, b"2222"), (8, b"3333"), (0, b"good"),
+            differs=dict.fromkeys(BOTH, "the kernel put the third into the first one's buffer, which had room for it; "
+                                        "where it has none (next row) it does as we do"))
+overlapping("three layers, each one further right, large", (1000, b"1" * 1400), (1700, b"2" * 1400), (2400, b"3" * 1400),
+            (0, b"g" * 1000))
 overlapping("a byte at a time over an earlier one", (4, b"1111"), (4, b"2"), (5, b"2"), (6, b"2"), (7, b"2"),
             (0, b"good"))
 overlapping("two neighbours, then across their border", (4, b"1111"), (8, b"2222"), (6, b"3333"), (0, b"good"))
@@ -1430,7 +1476,8 @@ def data_after_fin(talk):
     t.evil(b"EVIL", seq=4)
 
 
-@trick(FINS, "data behind a FIN that is ahead of a hole", "RFC 9293 §3.10.7.4, eighth")
+@trick(FINS, "data right behind a FIN that is ahead of a hole", "RFC 9293 §3.10.7.4, eighth",
+       dict.fromkeys(BOTH, "nothing follows a FIN (RFC 9293); the kernel put the bytes into the FIN's buffer"))
 def data_after_fin_ahead(talk):
     t = talk().handshake()
     t.send(b"GOOD", seq=4, flags="FPA")
@@ -1443,6 +1490,47 @@ def data_over_fin(talk):
     t = talk().handshake()
     t.send(b"GOOD", seq=4, flags="FPA")
     t.evil(b"EVIL", seq=8)
+    t.send(b"good")
+
+
+@trick(FINS, "data behind a FIN that is ahead of a hole, not right behind it", "RFC 9293 §3.10.7.4, eighth")
+def data_later_after_fin_ahead(talk):
+    t = talk().handshake()
+    t.send(b"GOOD", seq=4, flags="FPA")
+    t.evil(b"EVIL", seq=12)
+    t.send(b"good")
+
+
+@trick(FINS, "data over the FIN's number, from inside its segment, ahead of a hole", "Linux: tcp_data_queue_ofo()")
+def data_into_fin(talk):
+    t = talk().handshake()
+    t.send(b"GOOD", seq=4, flags="FPA")
+    t.evil(b"EVILEVIL", seq=6)
+    t.send(b"good")
+
+
+@trick(FINS, "data over an empty FIN's number, from before it, ahead of a hole", "Linux: tcp_data_queue_ofo()")
+def data_covers_fin_ahead(talk):
+    t = talk().handshake()
+    t.evil(b"", seq=8, flags="FA")
+    t.send(b"GOODGOOD", seq=4, move=False)
+    t.send(b"good")
+
+
+@trick(FINS, "data over an empty FIN's number, from it on, ahead of a hole", "Linux: tcp_data_queue_ofo()")
+def data_from_fin_ahead(talk):
+    t = talk().handshake()
+    t.evil(b"", seq=4, flags="FA")
+    t.send(b"GOODGOOD", seq=4, move=False)
+    t.send(b"good")
+
+
+@trick(FINS, "data over the number of a FIN and its data, from before both, ahead of a hole",
+       "Linux: tcp_data_queue_ofo()")
+def data_around_fin_ahead(talk):
+    t = talk().handshake()
+    t.evil(b"GOOD", seq=8, flags="FPA")
+    t.send(b"GOODGOODGOOD", seq=4, move=False)
     t.send(b"good")
 
 

@@ -1,16 +1,19 @@
 /*
  * What an application of libmos sees of a trace:
  *
- *     watch [-d] [-o POLICY] [-c CONFIG] > rows      (MOS_NETDEV names the trace)
+ *     watch [-d] [-o POLICY] [-s SEED] [-c CONFIG] > rows
+ *
+ * MOS_NETDEV names the trace.
  *
  * It reads with mtcp_peek() in each NEW_DATA until nothing is left, and prints
  * a line for every flow when it ends:
  *
  *     CLIENT:PORT SERVER:PORT c2s BYTES HASH s2c BYTES HASH END SERVER-STATE \
- *         CLIENT-STATE lost BYTES errors N
+ *         CLIENT-STATE lost BYTES errors N wrong BYTES
  *
  * with -d followed by the bytes of both directions in hexadecimal. The states
- * are the last ones before the end of the flow. The last line has the
+ * are the last ones before CLOSED. With -s each byte is compared with the one
+ * that plan.h has for its place. The last line has the
  * library's counters.
  */
 #include <arpa/inet.h>
@@ -28,7 +31,7 @@
 #define MAX_DUMP (1 << 20)
 
 struct stream {
-    uint64_t bytes, hash, lost;
+    uint64_t bytes, hash, lost, wrong;
     uint8_t *dump;
     size_t dump_room;
 };
@@ -41,6 +44,8 @@ struct flow {
 };
 
 static int dump;
+static int compares;
+static uint64_t seed;
 static int trouble;
 
 static const char *const states[] = {
@@ -74,6 +79,20 @@ keep(struct stream *s, const uint8_t *bytes, size_t count)
 }
 
 static void
+compare(struct stream *s, const struct flow *flow, int side, const uint8_t *bytes, uint32_t count)
+{
+    uint8_t right[4096];
+    uint32_t i;
+
+    if (!compares)
+        return;
+    stream_bytes(seed, (uint32_t)ntohs(flow->address[0].sin_port) - CLIENT_PORT, 1 - side, s->bytes + s->lost, right,
+                 count);
+    for (i = 0; i < count; i++)
+        s->wrong += bytes[i] != right[i];
+}
+
+static void
 read_all(mctx_t context, int sock, struct flow *flow, int side)
 {
     struct stream *s = &flow->stream[side];
@@ -93,6 +112,7 @@ read_all(mctx_t context, int sock, struct flow *flow, int side)
             continue;
         }
         keep(s, (const uint8_t *)bytes, (size_t)n);
+        compare(s, flow, side, (const uint8_t *)bytes, (uint32_t)n);
         s->bytes += (uint64_t)n;
         s->hash = fnv(s->hash, (const uint8_t *)bytes, (uint64_t)n);
     }
@@ -128,6 +148,7 @@ on_state(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
     struct flow *flow = (struct flow *)mtcp_get_uctx(context, sock);
     int state[2] = { 0, 0 };
     socklen_t length = sizeof(int);
+    int i;
 
     (void)side, (void)event, (void)arg;
     if (mtcp_getsockopt(context, sock, SOL_MONSOCKET, MOS_TCP_STATE_CLI, &state[0], &length) < 0
@@ -135,8 +156,9 @@ on_state(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
         complain("mtcp_getsockopt");
         return;
     }
-    if (state[0] != TCP_CLOSED || state[1] != TCP_CLOSED)
-        memcpy(flow->state, state, sizeof state);
+    for (i = 0; i < 2; i++)
+        if (state[i] != TCP_CLOSED)
+            flow->state[i] = state[i];
 }
 
 static void
@@ -184,12 +206,13 @@ on_end(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
     }
     if (mos_flow_info(context, sock, &info, sizeof info) < 0)
         complain("mos_flow_info");
-    printf("%s:%u %s:%u c2s %llu %016llx s2c %llu %016llx %s %s %s lost %llu errors %u", address[0],
+    printf("%s:%u %s:%u c2s %llu %016llx s2c %llu %016llx %s %s %s lost %llu errors %u wrong %llu", address[0],
            (unsigned)ntohs(flow->address[0].sin_port), address[1], (unsigned)ntohs(flow->address[1].sin_port),
            (unsigned long long)flow->stream[MOS_SIDE_SVR].bytes, (unsigned long long)flow->stream[MOS_SIDE_SVR].hash,
            (unsigned long long)flow->stream[MOS_SIDE_CLI].bytes, (unsigned long long)flow->stream[MOS_SIDE_CLI].hash,
            ends[info.end_reason], states[flow->state[MOS_SIDE_SVR]], states[flow->state[MOS_SIDE_CLI]],
-           (unsigned long long)(flow->stream[0].lost + flow->stream[1].lost), flow->errors);
+           (unsigned long long)(flow->stream[0].lost + flow->stream[1].lost), flow->errors,
+           (unsigned long long)(flow->stream[0].wrong + flow->stream[1].wrong));
     if (dump) {
         print_bytes(&flow->stream[MOS_SIDE_SVR]);
         print_bytes(&flow->stream[MOS_SIDE_CLI]);
@@ -208,13 +231,17 @@ main(int argc, char **argv)
     int option, sock, policy = -1;
     mctx_t context;
 
-    while ((option = getopt(argc, argv, "dc:o:")) != -1) {
+    while ((option = getopt(argc, argv, "dc:o:s:")) != -1) {
         switch (option) {
         case 'd':
             dump = 1;
             break;
         case 'c':
             config = optarg;
+            break;
+        case 's':
+            compares = 1;
+            seed = strtoull(optarg, NULL, 0);
             break;
         case 'o':
             policy = atoi(optarg);

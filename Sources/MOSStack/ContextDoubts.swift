@@ -1,0 +1,225 @@
+// Payload of which a monitor cannot tell whether its receiver takes it: that of
+// a SYN or SYN/ACK (RFC 7413), what seems to come before the handshake's end,
+// what lies across the window's edge, and what acknowledges bytes that were
+// never seen. It is kept beside the stream and changes nothing, until the
+// receiver acknowledges it, and enters the stream then, unless other bytes
+// have come for its place: a kernel acknowledges nothing that it has not taken.
+//
+// Of two such copies of a byte the later one counts, being the one that came
+// right before the acknowledgement. What is never acknowledged is forgotten
+// with the flow, or when more than `heldRoom` bytes wait.
+
+import CSys
+import MOSStorage
+import MOSTCP
+import MOSWire
+
+extension Context {
+    /// Bytes of memory for held segments, for each flow.
+    private static var heldRoom: UInt32 { 65536 }
+
+    /// Keeps the payload of a segment until its receiver has answered.
+    func hold(_ found: UInt32, _ p: UnsafePointer<Packet>, _ receiver: Int, _ offset: UInt64) {
+        let length = UInt32(p.pointee.payloadCaptured)
+        let isSYN = p.pointee.flags & TCPFlags.syn != 0
+        guard length > 0, UInt32(MemoryLayout<HeldSegment>.stride) &+ length <= Self.heldRoom else { return }
+        let beside = extend(found)
+        let f = flow(found)
+        forgetHeld(found) { [side = f.side(receiver)] in
+            Int($0.receiver) == receiver && side.pointee.state.knowsPeer && !$0.end.follows(side.pointee.rcvNxt)
+        }
+        let size = UInt32(MemoryLayout<HeldSegment>.stride) &+ length
+        if beside.pointee.heldBytes &+ size > Self.heldRoom {
+            if isUnanswering(f, receiver), f.side(receiver).pointee.state.knowsPeer {
+                // That much goes to somebody who answers, whom the capture
+                // does not show.
+                takeUnanswered(found)
+                takePayload(found, receiver, 1 &- receiver, p, streamOffset(f, receiver, of: p))
+                return
+            }
+            while beside.pointee.heldBytes &+ size > Self.heldRoom { forgetOldest(beside) }
+        }
+        guard let block = memory.allocate(Int(size)) else { return }
+        let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
+        block.initializeMemory(
+            as: HeldSegment.self,
+            to: HeldSegment(
+                next: beside.pointee.held, sequence: p.pointee.sequence &+ (isSYN ? 1 : 0), length: length,
+                receiver: UInt8(receiver), hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server))
+        // In bounds: the block has room for the payload, and the parser
+        // counted the captured bytes.
+        memcpy(block + MemoryLayout<HeldSegment>.stride, p.pointee.frame + Int(p.pointee.payloadOffset), Int(length))
+        beside.pointee.held = memory.handle(of: block)
+        beside.pointee.heldBytes &+= size
+        noteMemory()
+    }
+
+    /// The side has acknowledged everything below `target`: what is held, and
+    /// continues its stream, enters it.
+    @inline(__always)
+    func takeHeld(_ found: UInt32, _ side: Int, upTo target: SequenceNumber) {
+        let f = flow(found)
+        if f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 {
+            takeHeldSlowly(found, side, upTo: target)
+        }
+    }
+
+    @inline(never)
+    private func takeHeldSlowly(_ found: UInt32, _ side: Int, upTo target: SequenceNumber) {
+        let f = flow(found)
+        let end = f.side(side)
+        guard end.pointee.state.knowsPeer, !end.pointee.flags.contains(.finReceived) else { return }
+        while target.follows(end.pointee.rcvNxt), let handle = heldSegment(found, side, at: end.pointee.rcvNxt) {
+            let block = memory.pointer(handle)
+            let segment = heldSegment(handle)
+            let last = segment.end.follows(target) ? target : segment.end
+            let before = end.pointee.rcvNxt
+            let offset = f.streamEnd(side) &- UInt64(before &- segment.sequence)
+            store(
+                found, side, 1 &- side, offset,
+                (block + MemoryLayout<HeldSegment>.stride).assumingMemoryBound(to: UInt8.self), last &- segment.sequence)
+            if segment.hasFIN, target.follows(segment.end) {
+                TCPEmulation(f.connection, f.history, sender: 1 &- side).acceptFIN(segment.end)
+            }
+            if end.pointee.rcvNxt == before { break }
+        }
+        forgetHeld(found) { Int($0.receiver) == side && !$0.end.follows(end.pointee.rcvNxt) }
+    }
+
+    /// Where the first held segment begins that lies between the side's next
+    /// byte and `target`.
+    func nextHeld(_ found: UInt32, _ side: Int, before target: SequenceNumber) -> SequenceNumber? {
+        let f = flow(found)
+        guard f.pointee.flags.contains(.extended) else { return nil }
+        let next = f.side(side).pointee.rcvNxt
+        var first: SequenceNumber?
+        var at = extensions[Int(found)].held
+        while at != 0 {
+            let segment = heldSegment(at)
+            at = segment.next
+            guard Int(segment.receiver) == side, segment.sequence.follows(next), segment.sequence.precedes(target) else {
+                continue
+            }
+            if let found = first, !segment.sequence.precedes(found) { continue }
+            first = segment.sequence
+        }
+        return first
+    }
+
+    /// The newest held segment that has this byte.
+    private func heldSegment(_ found: UInt32, _ side: Int, at sequence: SequenceNumber) -> UInt32? {
+        var at = extensions[Int(found)].held
+        while at != 0 {
+            let segment = heldSegment(at)
+            if Int(segment.receiver) == side, !segment.sequence.follows(sequence), segment.end.follows(sequence) {
+                return at
+            }
+            at = segment.next
+        }
+        return nil
+    }
+
+    @inline(__always)
+    private func heldSegment(_ handle: UInt32) -> HeldSegment {
+        memory.pointer(handle).assumingMemoryBound(to: HeldSegment.self).pointee
+    }
+
+    // MARK: Ends that are not captured
+
+    /// Whether nothing of the side was ever seen but, of a client, its SYN.
+    private func isUnanswering(_ f: FlowPointer, _ side: Int) -> Bool {
+        let end = f.side(side)
+        if !end.pointee.flags.isDisjoint(with: [.heard, .answeredElse]) { return false }
+        return side == Sender.client || !end.pointee.flags.contains(.iss) || end.pointee.flags.contains(.issInferred)
+    }
+
+    /// The client goes on, and nothing of the server is captured: what the
+    /// client does not send again has been taken.
+    @inline(__always)
+    func takeUnanswered(_ found: UInt32, before p: UnsafePointer<Packet>) {
+        let f = flow(found)
+        guard f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0, isUnanswering(f, Sender.server)
+        else { return }
+        settleSYNPayload(found, p.pointee.sequence)
+        takeHeldSlowly(found, Sender.server, upTo: p.pointee.sequence)
+    }
+
+    /// All that will be known of ends that never answered is known.
+    func takeUnanswered(_ found: UInt32) {
+        let f = flow(found)
+        guard f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 else { return }
+        for side in [Sender.client, Sender.server] where isUnanswering(f, side) {
+            takeHeldSlowly(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom)
+        }
+    }
+
+    // MARK: Payload of a SYN
+
+    /// The SYN/ACK tells whether the server took the payload of the SYN.
+    func answerSYNPayload(_ found: UInt32, _ p: UnsafePointer<Packet>, _ sender: Int) {
+        let f = flow(found)
+        guard sender == Sender.server, p.pointee.flags & TCPFlags.ack != 0, f.pointee.flags.contains(.extended),
+            extensions[Int(found)].held != 0
+        else { return }
+        takeHeldSlowly(found, Sender.server, upTo: p.pointee.acknowledgement)
+        settleSYNPayload(found, p.pointee.acknowledgement)
+    }
+
+    /// If `next` is the first number behind the SYN, the server did not take
+    /// its payload, and the client sends it again (RFC 7413 §4.1.3).
+    private func settleSYNPayload(_ found: UInt32, _ next: SequenceNumber) {
+        let f = flow(found)
+        guard next == f.pointee.history.clientISS &+ 1 else { return }
+        let before = extensions[Int(found)].heldBytes
+        forgetHeld(found) { $0.isOfSYN }
+        if extensions[Int(found)].heldBytes != before { f.pointee.connection.client.sndNxt = next }
+    }
+
+    // MARK: Forgetting
+
+    private func forgetHeld(_ found: UInt32, where isObsolete: (HeldSegment) -> Bool) {
+        let beside = extensions + Int(found)
+        var previous: UInt32 = 0
+        var at = beside.pointee.held
+        while at != 0 {
+            let segment = heldSegment(at)
+            if isObsolete(segment) {
+                unlink(beside, at, after: previous, segment)
+            } else {
+                previous = at
+            }
+            at = segment.next
+        }
+    }
+
+    private func forgetOldest(_ beside: UnsafeMutablePointer<FlowExtension>) {
+        var previous: UInt32 = 0
+        var at = beside.pointee.held
+        guard at != 0 else {
+            beside.pointee.heldBytes = 0
+            return
+        }
+        while heldSegment(at).next != 0 {
+            previous = at
+            at = heldSegment(at).next
+        }
+        unlink(beside, at, after: previous, heldSegment(at))
+    }
+
+    private func unlink(
+        _ beside: UnsafeMutablePointer<FlowExtension>, _ handle: UInt32, after previous: UInt32, _ segment: HeldSegment
+    ) {
+        if previous == 0 {
+            beside.pointee.held = segment.next
+        } else {
+            memory.pointer(previous).assumingMemoryBound(to: HeldSegment.self).pointee.next = segment.next
+        }
+        beside.pointee.heldBytes &-= UInt32(segment.blockSize)
+        memory.free(memory.pointer(handle), segment.blockSize)
+    }
+
+    /// The flow's buffers go.
+    func dropHeld(_ beside: UnsafeMutablePointer<FlowExtension>) {
+        while beside.pointee.held != 0 { forgetOldest(beside) }
+    }
+}

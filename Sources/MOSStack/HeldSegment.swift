@@ -1,0 +1,20 @@
+import MOSWire
+
+/// A segment's payload that waits for its receiver's word: see
+/// ContextDoubts.swift. The bytes follow it in its block.
+struct HeldSegment {
+    /// The one that was held before it; 0: none.
+    var next: UInt32
+    /// Of the first byte.
+    var sequence: SequenceNumber
+    var length: UInt32
+    /// The side whose buffer it is for.
+    var receiver: UInt8
+    /// A FIN follows the payload.
+    var hasFIN: Bool
+    /// The payload of the first SYN.
+    var isOfSYN: Bool
+
+    var end: SequenceNumber { sequence &+ length }
+    var blockSize: Int { MemoryLayout<HeldSegment>.stride &+ Int(length) }
+}
