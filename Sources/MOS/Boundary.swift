@@ -30,7 +30,7 @@ func setUp<Result>(
 ) -> Result {
     do throws(Errno) {
         let context = try find(mctx)
-        context.enter()
+        try context.enter()
         do throws(Errno) {
             let result = try body(context)
             context.leave()

@@ -67,7 +67,7 @@ public func mtcp_get_connection_cnt(_ mctx: mctx_t!) -> UInt32 {
         // A handler does not wait for another context, whose handlers may be
         // waiting for its own.
         let waits = csys_current() == nil
-        if waits { context.enter() }
+        if waits { try context.enter() }
         defer { if waits { context.leaveUnchanged() } }
         return UInt32(truncatingIfNeeded: context.stats.pointee.flows_now)
     } catch {

@@ -232,6 +232,9 @@ struct CurrentPacket {
     var isModified = false
     /// Bytes in `outFrame`, and what its headers say now.
     var modified: Packet?
+    /// Where the IP packet in `outFrame` ends, whatever total length has been
+    /// written into its header meanwhile.
+    var contentEnd = 0
     /// 0 for a packet of the client, 1 of the server.
     var sender = 0
 }

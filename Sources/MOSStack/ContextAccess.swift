@@ -14,10 +14,16 @@ extension Context {
 
     public var isDone: Bool { thread.done.load(ordering: .acquiring) }
 
-    /// Another thread comes in to set something up.
-    public func enter() {
+    /// Another thread comes in to set something up. `EDEADLK` for a handler of
+    /// another context, when this one stays busy: each may be waiting for the
+    /// other.
+    public func enter() throws(Errno) {
         if isCurrent { return }
-        thread.lock()
+        if csys_current() == nil {
+            thread.lock()
+        } else if !thread.lockWithinReason() {
+            throw Errno(EDEADLK)
+        }
     }
 
     public func leave() {

@@ -415,6 +415,8 @@ extension Context {
         if isSegment {
             if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
             tcp.sendFIN(p, verdict)
+        } else if verdict.contains(.beyondSent) {
+            if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
         } else if verdict.contains(.acceptable), p.pointee.flags & TCPFlags.syn != 0 {
             answerSYNPayload(found, p, sender)
         }

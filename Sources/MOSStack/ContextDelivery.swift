@@ -15,19 +15,22 @@ extension Context {
     /// order of the chain, for one of the server in the reverse.
     @inline(__always)
     func raise(_ f: FlowPointer, _ events: UInt32, _ hook: Hook, side: Int, sender: Int) {
-        let mask: UInt16
-        switch hook {
-        case .null: mask = f.pointee.nullMask
-        case .send: mask = f.pointee.sendMask
-        case .receive: mask = f.pointee.receiveMask
-        }
-        let wanted = events & UInt32(mask)
+        let wanted = events & mask(f, hook)
         if wanted == 0 { return }
-        if wanted & (wanted &- 1) == 0 {
+        if events & (events &- 1) == 0 {
             raiseOne(f, wanted, hook, side: side, sender: sender)
             return
         }
-        raiseSeveral(f, wanted, hook, side: side, sender: sender)
+        raiseSeveral(f, events, hook, side: side, sender: sender)
+    }
+
+    @inline(__always)
+    private func mask(_ f: FlowPointer, _ hook: Hook) -> UInt32 {
+        switch hook {
+        case .null: return UInt32(f.pointee.nullMask)
+        case .send: return UInt32(f.pointee.sendMask)
+        case .receive: return UInt32(f.pointee.receiveMask)
+        }
     }
 
     /// `MOS_ON_PKT_IN`, which most packets raise alone.
@@ -50,7 +53,8 @@ extension Context {
         while left != 0 {
             let bit = left & (0 &- left)
             left &= left &- 1
-            raiseOne(f, bit, hook, side: side, sender: sender)
+            // Anew for each: a handler may have registered for a later one.
+            if mask(f, hook) & bit != 0 { raiseOne(f, bit, hook, side: side, sender: sender) }
         }
     }
 
@@ -74,9 +78,13 @@ extension Context {
 
     /// `MOS_ON_PKT_IN` on raw sockets.
     func deliverRaw(_ p: UnsafePointer<Packet>) {
-        for at in 0..<raws.count {
+        // From the server to the client the chain is walked backwards; what
+        // belongs to no flow goes forwards.
+        let count = raws.count
+        let backwards = count > 1 && p.pointee.kind == .tcp && find(p, candidate: poolNil)?.sender == Sender.server
+        for step in 0..<count {
             // The chain may change under the handlers; it never shrinks here.
-            let link = raws[at]
+            let link = raws[backwards ? count &- 1 &- step : step]
             let s = socket(link.pointee.socket)
             guard !s.pointee.flags.contains(.closed), s.pointee.families.contains(p.pointee.families),
                 s.pointee.nullSet.mask & BuiltInEvent.packetIn != 0,

@@ -15,7 +15,7 @@ import MOSTCP
 import MOSWire
 
 extension Context {
-    /// Bytes of memory for held segments, for each flow.
+    /// What the held segments of a flow may be charged for, bytes.
     private static var heldRoom: UInt32 { 65536 }
 
     /// Keeps the payload of a segment until its receiver has answered.
@@ -28,8 +28,12 @@ extension Context {
         forgetHeld(found) { [side = f.side(receiver)] in
             Int($0.receiver) == receiver && side.pointee.state.knowsPeer && !$0.end.follows(side.pointee.rcvNxt)
         }
-        let size = UInt32(MemoryLayout<HeldSegment>.stride) &+ length
-        if beside.pointee.heldBytes &+ size > Self.heldRoom {
+        let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
+        let segment = HeldSegment(
+            next: 0, sequence: p.pointee.sequence &+ (isSYN ? 1 : 0), length: length, receiver: UInt8(receiver),
+            hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server)
+        let charge = segment.charge
+        if beside.pointee.heldBytes &+ charge > Self.heldRoom {
             if isUnanswering(f, receiver), f.side(receiver).pointee.state.knowsPeer {
                 // That much goes to somebody who answers, whom the capture
                 // does not show.
@@ -37,20 +41,15 @@ extension Context {
                 takePayload(found, receiver, 1 &- receiver, p, streamOffset(f, receiver, of: p))
                 return
             }
-            while beside.pointee.heldBytes &+ size > Self.heldRoom { forgetOldest(beside) }
+            while beside.pointee.heldBytes &+ charge > Self.heldRoom { forgetOldest(beside) }
         }
-        guard let block = memory.allocate(Int(size)) else { return }
-        let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
-        block.initializeMemory(
-            as: HeldSegment.self,
-            to: HeldSegment(
-                next: beside.pointee.held, sequence: p.pointee.sequence &+ (isSYN ? 1 : 0), length: length,
-                receiver: UInt8(receiver), hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server))
+        guard let block = memory.allocate(segment.blockSize) else { return }
+        block.initializeMemory(as: HeldSegment.self, to: segment).pointee.next = beside.pointee.held
         // In bounds: the block has room for the payload, and the parser
         // counted the captured bytes.
         memcpy(block + MemoryLayout<HeldSegment>.stride, p.pointee.frame + Int(p.pointee.payloadOffset), Int(length))
         beside.pointee.held = memory.handle(of: block)
-        beside.pointee.heldBytes &+= size
+        beside.pointee.heldBytes &+= charge
         noteMemory()
     }
 
@@ -214,7 +213,7 @@ extension Context {
         } else {
             memory.pointer(previous).assumingMemoryBound(to: HeldSegment.self).pointee.next = segment.next
         }
-        beside.pointee.heldBytes &-= UInt32(segment.blockSize)
+        beside.pointee.heldBytes &-= segment.charge
         memory.free(memory.pointer(handle), segment.blockSize)
     }
 

@@ -84,7 +84,8 @@ extension Context {
         case ethernet: (start, end) = (0, Int(m.ipOffset))
         case ip: (start, end) = (Int(m.ipOffset), m.kind == .tcp ? Int(m.tcpOffset) : Int(m.ipOffset) + headerLength(m))
         case tcp: (start, end) = (Int(m.tcpOffset), Int(m.payloadOffset))
-        default: (start, end) = (Int(m.payloadOffset), Int(m.payloadOffset) + Int(m.payloadCaptured))
+        // The length that it is about to have may be in the header already.
+        default: (start, end) = (Int(m.payloadOffset), max(Int(m.payloadOffset), current.contentEnd))
         }
         // What is known of the layout may be older than the length, when the
         // headers do not parse any more.
@@ -117,6 +118,7 @@ extension Context {
         var copy = p.pointee
         copy.frame = UnsafePointer(outFrame)
         current.modified = copy
+        current.contentEnd = Int(min(UInt32(copy.ipOffset) + UInt32(copy.ipLength), copy.length))
         current.isModified = true
     }
 
@@ -129,9 +131,12 @@ extension Context {
     private func resize(
         _ m: Packet, _ at: Int, _ size: Int, insert: Bool, _ data: UnsafePointer<UInt8>?, _ partEnd: Int
     ) throws(Errno) {
-        let length = Int(m.length)
+        // Padding behind the packet does not come along.
+        let length = current.contentEnd
         let available = insert ? length + size : length - size
-        guard insert ? available <= Context.frameRoom : size <= partEnd - at else { throw .invalid }
+        guard at <= length, insert ? available <= Context.frameRoom : size <= min(partEnd, length) - at else {
+            throw .invalid
+        }
         // What the header will say, looked up before anything moves.
         func byte(_ i: Int) -> UInt8 {
             // In bounds: `at` is in the IP header or behind it.
@@ -152,6 +157,7 @@ extension Context {
             memmove(outFrame + at, outFrame + at + size, length - at - size)
         }
         current.modified?.length = UInt32(ip + total)
+        current.contentEnd = ip + total
     }
 
     /// What the changed headers say. Ports and numbers follow the change; the

@@ -81,6 +81,7 @@ extension Context {
         let finOffset = offset &+ UInt64(room)
         if offset > f.streamEnd(receiver), holds(f, receiver, from: offset, to: finOffset) { return room }
         TCPEmulation(f.connection, f.history, sender: sender).withdrawFIN()
+        raise(f, BuiltInEvent.stateChange, .send, side: sender, sender: sender)
         return length
     }
 

@@ -70,6 +70,21 @@ final class ContextThread {
         entries.add(1, ordering: .releasing)
     }
 
+    /// For a stack thread that wants into another context: it holds its own
+    /// lock, so it must not wait without end. False: no luck within a while.
+    func lockWithinReason() -> Bool {
+        waiters.add(1, ordering: .sequentiallyConsistent)
+        defer { waiters.subtract(1, ordering: .sequentiallyConsistent) }
+        for _ in 0..<10_000 {
+            if pthread_mutex_trylock(mutex) == 0 {
+                csys_add_lock_depth(1)
+                return true
+            }
+            sched_yield()
+        }
+        return false
+    }
+
     func unlock() {
         pthread_mutex_unlock(mutex)
         csys_add_lock_depth(-1)

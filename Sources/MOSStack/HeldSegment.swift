@@ -17,4 +17,7 @@ struct HeldSegment {
 
     var end: SequenceNumber { sequence &+ length }
     var blockSize: Int { MemoryLayout<HeldSegment>.stride &+ Int(length) }
+    /// What it counts for among what a flow may hold: small ones count for
+    /// more, since every look at what is held goes along all of it.
+    var charge: UInt32 { max(UInt32(truncatingIfNeeded: blockSize), 256) }
 }

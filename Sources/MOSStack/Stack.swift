@@ -516,7 +516,7 @@ public final class Stack {
     /// while they grow.
     public func statistics(of context: Context, interface: Int) throws(Errno) -> mos_stats {
         let waits = csys_current() == nil
-        if waits { context.enter() }
+        if waits { try context.enter() }
         defer { if waits { context.leaveUnchanged() } }
         lock()
         defer { unlock() }

@@ -298,7 +298,7 @@ public struct TCPEmulation {
                 || R.pointee.state == .synReceived
             {
                 // If it was sent and not captured, the answer to this tells.
-                return held(length).union(repetition(p))
+                return held(length).union(repetition(p)).union(.beyondSent)
             }
             verdict.insert(.unseenAck)
         } else if R.pointee.state == .synReceived, !ack.follows(H.pointee.iss(1 &- sender)) {
@@ -428,6 +428,7 @@ public struct TCPEmulation {
             if !S.pointee.flags.contains(.iss) {
                 H.pointee.setISS(sender, p.pointee.sequence &- 1)
                 S.pointee.flags.insert([.iss, .issInferred])
+                S.pointee.flags.remove(.answeredElse)
                 assumeScaling(S, R)
                 S.pointee.sndNxt = p.pointee.sequence
                 S.pointee.sndUna = p.pointee.sequence

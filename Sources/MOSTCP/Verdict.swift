@@ -29,4 +29,7 @@ public struct Verdict: OptionSet {
     /// Whether the receiver takes the payload cannot be told from what was
     /// captured so far; its acknowledgement will tell.
     public static let held = Verdict(rawValue: 1 << 10)
+    /// It acknowledges more than its receiver was seen to send. That does not
+    /// count; but what was seen is among it.
+    public static let beyondSent = Verdict(rawValue: 1 << 11)
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The driver itself: a suite that fails, dies, hangs or runs nothing is counted.
+# The driver itself: a suite that fails, dies, hangs or runs nothing is counted. And the scripts.
 set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit 1
 # shellcheck source=../lib/suite.sh
@@ -41,5 +41,9 @@ expect "a program that cannot run here" "0|1 passed, 0 failed" skips
 expect "all go on to the end" "1|6 passed, 6 failed"
 expect "a suite that is not there" "1|test: no suite 'x'; there are: good bad dies hangs empty tap crash skips " x
 check "it names the logs" grep -q 'suite bad failed, log: ' <(drive bad >/dev/null; cat "$work/out")
+
+for script in scripts/* scripts/lib/*.sh scripts/suites/*.sh .ci/run; do
+    [ -f "$script" ] && check "$script can be read by bash" bash -n "$script"
+done
 
 finish

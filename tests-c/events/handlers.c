@@ -7,7 +7,8 @@
  * comes afterwards has to be the first record without what the deed took away
  * and with what it added. A second listener watches: its record never changes.
  *
- * handlers [every [deed]]: only each every-th place (for valgrind), one deed. */
+ * handlers [every [deed]]: only each every-th of the places (for valgrind), one
+ * deed. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -228,12 +229,12 @@ static int is_legal(int event, int hook)
     return e != MOS_ON_CONN_NEW_DATA && e != MOS_ON_ERROR && e != MOS_ON_ORPHAN;
 }
 
-/* All events at all hooks, and with `below` what hangs below them. */
-static void register_all(mctx_t m, int sock, int watcher, int below, int hand)
+/* All events at all hooks but `without`, and with `below` what hangs below them. */
+static void register_all(mctx_t m, int sock, int watcher, int below, int hand, event_t without)
 {
     for (int event = 0; event < BUILT_IN; event++)
         for (int hook = 0; hook < HOOKS; hook++) {
-            if (!is_legal(event, hook))
+            if (!is_legal(event, hook) || built_in[event] == without)
                 continue;
             callback_t handler = handler_of(watcher, hook, hand);
             WANT(mtcp_register_callback(m, sock, built_in[event], hook_points[hook], handler), 0, 0);
@@ -315,8 +316,8 @@ static void do_deed(mctx_t m, int sock, const struct entry *e)
         break;
     case STOP_TWICE:
         WANT(stop(m, sock, 3), -1, active ? EINVAL : code);
-        WANT(mtcp_cb_stop(m, sock, MOS_SIDE_BOTH), refused, EPERM);
-        WANT(mtcp_cb_stop(m, sock, MOS_SIDE_CLI), refused, EPERM);
+        WANT(mtcp_cb_stop(m, sock, MOS_SIDE_BOTH), refused, code);
+        WANT(mtcp_cb_stop(m, sock, MOS_SIDE_CLI), refused, code);
         break;
     case CLOSE_SELF:
         WANT(mtcp_close(m, sock), 0, 0);
@@ -332,7 +333,7 @@ static void do_deed(mctx_t m, int sock, const struct entry *e)
         now.second = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
         if (now.second < 0 || now.second == now.listener)
             fail("mtcp_socket gave %d", now.second);
-        register_all(m, now.second, 0, 1, 1);
+        register_all(m, now.second, 0, 1, 1, 0);
         break;
     case TIMER_NOTHING:
     case TIMER_STOP:
@@ -356,7 +357,7 @@ static void on_timer(mctx_t m, int id, int side, event_t event, filter_arg_t *ar
     if (now.timer_calls++ == 0)
         now.timer_frame = now.frame;
     struct pkt_info info;
-    WANT(mtcp_getlastpkt(m, now.sock, 0, &info), -1, EACCES);
+    WANT(mtcp_getlastpkt(m, now.raw, 0, &info), -1, EACCES);
     WANT(mtcp_raise_event(m, raised[0][AT_SEND]), -1, EINVAL);
     errno = 0;
     switch (now.deed) {
@@ -388,16 +389,10 @@ static int flow_of(mctx_t m, int sock)
 {
     struct sockaddr_in ends[2];
     socklen_t length = sizeof ends;
-    if (sock == now.listener || (sock == now.second && now.second >= 0))
-        return STRAY;
-    if (sock == now.raw)
-        return UDP;
     memset(ends, 0, sizeof ends);
-    if (mtcp_getpeername(m, sock, (struct sockaddr *)ends, &length, MOS_SIDE_BOTH) != 0) {
-        /* the watcher's listener */
-        return STRAY;
-    }
-    return ntohs(ends[0].sin_port) - 1000;
+    if (mtcp_getpeername(m, sock, (struct sockaddr *)ends, &length, MOS_SIDE_BOTH) == 0)
+        return ntohs(ends[0].sin_port) - 1000;
+    return sock == now.raw ? UDP : STRAY;
 }
 
 static void note(int watcher, int hook, int hand, int is_filter, mctx_t m, int sock, int side, event_t event)
@@ -522,7 +517,7 @@ static int fill(struct mos_io_frame *frames, uint32_t max)
 static int make_listener(mctx_t m, int watcher)
 {
     int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-    register_all(m, sock, watcher, !watcher, 0);
+    register_all(m, sock, watcher, !watcher, 0, 0);
     return sock;
 }
 
@@ -543,7 +538,8 @@ static void play(int burst, int watched, int place, enum deed deed)
     if (watched == 2)
         make_listener(now.m, 1);
     now.raw = mtcp_socket(now.m, AF_INET, MOS_SOCK_MONITOR_RAW, 0);
-    register_all(now.m, now.raw, 0, 1, 0);
+    /* Without any listener all packets are orphans. */
+    register_all(now.m, now.raw, 0, 1, 0, watched ? 0 : MOS_ON_ORPHAN);
     mtcp_app_join(now.m);
     wire_stop(now.m);
     runs++;
@@ -577,29 +573,31 @@ static void compare(const char *what, const struct record *got, const struct rec
     }
 }
 
-/* The frame whose SYN begins the flow. */
-static int birth(int flow)
+/* The first call for a flow. */
+static int birth(const struct record *first, int flow)
 {
-    for (uint32_t i = 0; i < trace_count; i++)
-        if (trace[i].flow == flow)
-            return (int)i + 1;
-    return 0;
+    int at = 0;
+    while (first->entries[at].flow != flow)
+        at++;
+    return at;
 }
 
 static void expect(const struct record *first, struct record *wanted)
 {
     const struct entry *p = &first->entries[now.place];
-    int gone = 0; /* the child's own handler, then its last reason to be run */
+    int is_active = p->flow <= D, fires = p->frame < (int)trace_count;
     wanted->count = 0;
     for (int i = 0; i < first->count; i++) {
         struct entry e = first->entries[i];
         int later = i > now.place, next = later && e.start != p->start; /* a later dispatch */
-        int own = e.flow == p->flow, place = own && e.hook == p->hook;
-        int same = place && e.event == p->event && e.level == p->level && !e.is_filter;
-        int flow = e.flow != UDP; /* the listener's or one of its flows' */
+        int after = fires && e.frame > p->frame;                        /* after the timer */
+        /* What begins later has what its listener has then. */
+        int begins = e.flow <= D && birth(first, e.flow) > now.place && e.flow != p->flow;
+        int own = e.flow == p->flow || (p->flow == STRAY && begins);
+        int at_hook = own && e.hook == p->hook;
+        int same = at_hook && e.event == p->event && e.level == p->level && !e.is_filter;
+        int of_listener = e.flow != UDP;
         int keep = 1;
-        int ends_dispatch = next && i + 1 <= first->count &&
-                            (i + 1 == first->count || first->entries[i + 1].start != e.start);
         switch (now.deed) {
         case UNREGISTER_SELF:
         case REGISTER_NULL_SELF:
@@ -610,60 +608,142 @@ static void expect(const struct record *first, struct record *wanted)
                 e.hand = 1;
             break;
         case CLEAR_HOOK:
-            keep = !(next && place);
+            keep = !(next && at_hook);
             break;
         case STOP_CLIENT:
-            keep = !(later && own && p->flow <= D && e.side == MOS_SIDE_CLI);
+            keep = !(later && own && is_active && e.side == MOS_SIDE_CLI);
             break;
         case STOP_SERVER:
-            keep = !(later && own && p->flow <= D && e.side == MOS_SIDE_SVR);
+            keep = !(later && own && is_active && e.side == MOS_SIDE_SVR);
             break;
         case STOP_BOTH:
         case STOP_TWICE:
-            keep = !(later && own && p->flow <= D);
+            keep = !(later && own && is_active);
             break;
         case CLOSE_SELF:
-            keep = !(later && (p->flow == STRAY ? flow : own));
+            keep = !(later && (p->flow == STRAY ? of_listener : own));
             break;
         case CLOSE_LISTENER:
+            keep = !(later && of_listener);
+            break;
         case REOPEN_LISTENER:
-            keep = !(later && flow);
-            if (now.deed == REOPEN_LISTENER && later && e.flow <= D && birth(e.flow) > now.frame - now.frame) {
-                /* A flow that begins afterwards has the other listener's. */
-                const struct entry *b = NULL;
-                for (int j = 0; j < first->count && !b; j++)
-                    if (first->entries[j].flow == e.flow)
-                        b = &first->entries[j];
-                if (b - first->entries > now.place && b->flow != p->flow) {
-                    keep = 1;
-                    if (!e.is_filter)
-                        e.hand = 1;
-                }
+            /* What begins afterwards, and later orphans, are the other listener's. */
+            if (later && of_listener) {
+                keep = begins || (e.flow == STRAY && next);
+                if (!e.is_filter)
+                    e.hand = 1;
             }
             break;
         case TIMER_STOP:
-            keep = !(e.frame > p->frame && own && p->flow <= D);
+            keep = !(after && own && is_active);
             break;
         case TIMER_CLOSE:
-            keep = !(e.frame > p->frame && flow);
+            keep = !(after && of_listener);
             break;
         case TIMER_CLEAR:
-            keep = !(e.frame > p->frame && own);
+            keep = !(after && own);
             break;
         default:
             break;
         }
-        (void)gone;
         if (keep)
             wanted->entries[wanted->count++] = e;
-        if (now.deed == DEFINE_BELOW && ends_dispatch && place && e.event == p->event) {
-            /* The youngest event of the tree: last. */
+        int is_last = i + 1 == first->count || first->entries[i + 1].start != e.start;
+        if (now.deed == DEFINE_BELOW && next && is_last && at_hook && e.event == p->event) {
+            /* The youngest event of the tree comes last. */
             e.level = ADDED;
-            e.is_filter = 1;
             e.hand = 2;
+            e.is_filter = 1;
             wanted->entries[wanted->count++] = e;
             e.is_filter = 0;
             wanted->entries[wanted->count++] = e;
         }
     }
+
+    /* And the timers. */
+    int count = 0, waiting = now.deed == TIMER_AGAIN ? 3 : now.deed >= TIMER_NOTHING ? 1 : 0;
+    for (int frame = p->frame + 1; frame <= (int)trace_count; frame++) {
+        int again = 0;
+        for (; waiting > 0; waiting--)
+            if (++count < 9 && now.deed == TIMER_AGAIN)
+                again++;
+        waiting = again;
+    }
+    if (now.timer_calls != count)
+        fail("%d timers went off instead of %d", now.timer_calls, count);
+    if (count && now.timer_frame != p->frame + 1)
+        fail("a timer went off at frame %d instead of %d", now.timer_frame, p->frame + 1);
+    if (count && (now.deed == TIMER_STOP || now.deed == TIMER_CLEAR)) {
+        int lives = !is_active, code = p->flow == STRAY ? EPERM : ENOTSOCK;
+        for (int i = now.place; i < first->count && !lives; i++)
+            lives = first->entries[i].flow == p->flow && first->entries[i].frame > p->frame;
+        int result = lives && (is_active || now.deed == TIMER_CLEAR) ? 0 : -1;
+        want(now.timer_result, result, now.timer_code, lives ? code : EBADF, "what the timer did");
+    }
+}
+
+static int is_in(const struct record *r, event_t root, int hook)
+{
+    for (int i = 0; i < r->count; i++)
+        if (built_in[r->entries[i].event] == root && r->entries[i].hook == hook)
+            return 1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct record first, first_watcher, wanted;
+    int every = argc > 1 ? atoi(argv[1]) : 1, number = 0;
+    int only = argc > 2 ? atoi(argv[2]) : -1;
+    if (every < 1) {
+        fprintf(stderr, "usage: handlers [every [deed]]\n");
+        return 2;
+    }
+    make_trace();
+    for (int event = 0; event < BUILT_IN; event++)
+        for (int hook = 0; hook < HOOKS; hook++)
+            if (is_legal(event, hook)) {
+                int value = event * HOOKS + hook;
+                struct filter_arg argument = {&value, sizeof value};
+                child[event][hook] = mtcp_define_event(built_in[event], target_filter, &argument);
+                raised[event][hook] = mtcp_alloc_event(child[event][hook]);
+            }
+    for (int burst = 1; burst <= 64; burst *= 64)
+        for (int watched = 0; watched < 3; watched++) {
+            int before = failures, places = 0;
+            unsigned long long calls_before = calls;
+            play(burst, watched, -1, NOTHING);
+            first = now.target;
+            first_watcher = now.watcher;
+            for (int event = 0; event < BUILT_IN; event++)
+                for (int hook = 0; hook < HOOKS; hook++) {
+                    /* REXMIT is not raised at the sender, PKT_IN at MOS_NULL only on raw sockets */
+                    int raises = is_legal(event, hook) && !(built_in[event] == MOS_ON_REXMIT && hook == AT_SEND);
+                    if (is_in(&first, built_in[event], hook) != raises)
+                        fail("the trace has no %s at hook %d", event_name(event), hook);
+                }
+            /* All places when the target is alone, each fourth in the other kinds of run. */
+            int first_place = burst == 1 && !watched ? 0 : (watched + (burst > 1)) % 4;
+            int step = burst == 1 && !watched ? every : 4 * every;
+            for (int place = first_place; place < first.count; place += step) {
+                places++;
+                for (int deed = NOTHING; deed < DEEDS; deed++) {
+                    if ((only >= 0 && deed != only) || (burst > 1 && deed >= TIMER_NOTHING))
+                        continue;
+                    play(burst, watched, place, (enum deed)deed);
+                    expect(&first, &wanted);
+                    compare("target", &now.target, &wanted);
+                    compare("watcher", &now.watcher, &first_watcher);
+                }
+            }
+            printf("%sok %d - bursts of %d, %s: %d places, %llu calls\n", failures > before ? "not " : "", ++number,
+                   burst,
+                   watched == 0   ? "alone"
+                   : watched == 1 ? "with a watcher before"
+                                  : "with a watcher behind",
+                   places, calls - calls_before);
+            fflush(stdout);
+        }
+    printf("# %llu runs\n", runs);
+    return failures != 0;
 }

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Compares what the programs read with what the application saw at each tap.
+"""Compares what the programs read with what the application saw. TAP.
 
-    compare.py RATES COUNT client.rows server.rows client.watch server.watch
+    compare.py taps RATES COUNT client.rows server.rows client.watch server.watch
+    compare.py thin RATES COUNT client.rows server.rows PERCENT thin.watch
 
-Prints TAP lines, one for each tap and loss rate and one for each promise that
-is not about single conversations, and a table on lines that begin with "#".
+`taps`: at either tap, every conversation has to be exactly as the programs at
+its ends read it. `thin`: in a capture that missed PERCENT of the packets no
+byte may be wrong, and what is missing has to be reported as such. Lines that
+begin with "#" are a table of what was counted.
 """
 import sys
 
 CLIENT_PORT, SERVER_PORT = 20000, 9000
-rates = sys.argv[1].split(",")
-count = int(sys.argv[2])
+task = sys.argv[1]
+rates = sys.argv[2].split(",")
+count = int(sys.argv[3])
 tests = failures = 0
 
 
@@ -49,56 +53,79 @@ def watched(path):
     return rows, stats
 
 
-client, server = programs(sys.argv[3]), programs(sys.argv[4])
+def compare_conversations():
+    """What one program wrote, the other one read."""
+    wrong = []
+    for n in range(total):
+        ends = (client[n][3], server[n][3])
+        wanted = {"client-aborts": ("aborted", "rst"), "server-aborts": ("rst", "aborted")}.get(client[n][0], ("eof", "eof"))
+        if ends != wanted or client[n][1] != server[n][2] or server[n][1] != client[n][2]:
+            wrong.append(f"{n}: client {client[n]} server {server[n]}")
+    check(f"{total} conversations: each program read what the other one wrote, and ended as planned", not wrong, *wrong)
+
+
+def fault(n, flows):
+    """What is wrong with what was seen of a conversation; None: nothing."""
+    # A SYN that came twice may make a flow of its own, without data.
+    real = [f for f in flows if f["c2s"] != empty or f["s2c"] != empty] or flows[:1]
+    end = "reset" if client[n][0].endswith("aborts") else "fin"
+    if len(real) != 1:
+        return f"{len(real)} flows with data"
+    f = real[0]
+    if f["c2s"] != server[n][2]:
+        return f"server's program {server[n][2]}, application {f}"
+    if f["s2c"] != client[n][2]:
+        return f"client's program {client[n][2]}, application {f}"
+    if f["wrong"] or f["lost"]:
+        return f"bytes that nobody sent, or reported as lost: {f}"
+    if f["end"] != end:
+        return f"end {client[n][3]}/{server[n][3]}, application {f}"
+    return None
+
+
+def compare_taps(paths):
+    table = []
+    for side, path in zip(("client", "server"), paths):
+        rows, stats = watched(path)
+        for rate in range(len(rates)):
+            numbers = range(rate * count, rate * count + count)
+            faults = {n: fault(n, rows.get(n, [])) for n in numbers}
+            wrong = [f"{n} {client[n][0]}: {why}" for n, why in faults.items() if why]
+            matched = count - len(wrong)
+            check(f"tap at the {side}, {rates[rate]} % loss: {matched} of {count} as the programs read them", not wrong, *wrong)
+            table.append((side, rates[rate], matched, sum(server[n][2][0] for n in numbers), sum(client[n][2][0] for n in numbers)))
+        check(f"tap at the {side}: no gap, no overrun, no bad checksum, no memory left in use",
+              stats and not (stats["gaps"] or stats["overruns"] or stats["bad-checksum"] or stats["no-memory"]
+                             or stats["memory-left"]), stats)
+        print(f"# tap at the {side}: {stats['packets']} packets, {stats['retransmissions']} retransmissions")
+    print("# tap     loss   matched    bytes to server  bytes to client")
+    for side, rate, matched, out, back in table:
+        print(f"# {side:7} {rate:>3} %  {matched:4}/{count:<4}  {out:14}  {back:14}")
+
+
+def compare_thin(percent, path):
+    rows, stats = watched(path)
+    got = lost = wrong = short = whole = 0
+    for n, flows in rows.items():
+        length = server[n][2][0] + client[n][2][0]
+        whole += length
+        got += sum(f["c2s"][0] + f["s2c"][0] for f in flows)
+        lost += sum(f["lost"] for f in flows)
+        wrong += sum(f["wrong"] for f in flows)
+        short += length - sum(f["c2s"][0] + f["s2c"][0] + f["lost"] for f in flows)
+    check(f"capture without {percent} % of its packets: no wrong byte, no memory left in use",
+          wrong == 0 and stats and stats["memory-left"] == 0, wrong, stats)
+    check(f"capture without {percent} % of its packets: {got} of {whole} bytes, {lost} reported as gaps, {short} unknown",
+          stats and lost < whole * float(percent) / 100 * 2 and 0 <= short < whole / 200)
+
+
+client, server = programs(sys.argv[4]), programs(sys.argv[5])
 total = len(rates) * count
 empty = (0, "cbf29ce484222325")
-
-# The conversations themselves: what one program wrote, the other one read.
-wrong = []
-for n in range(total):
-    mode = client[n][0]
-    ends = (client[n][3], server[n][3])
-    wanted = {"client-aborts": ("aborted", "rst"), "server-aborts": ("rst", "aborted")}.get(mode, ("eof", "eof"))
-    if ends != wanted or client[n][1] != server[n][2] or server[n][1] != client[n][2]:
-        wrong.append(f"{n}: client {client[n]} server {server[n]}")
-check(f"{total} conversations: each program read what the other one wrote, and ended as planned", not wrong, *wrong)
-
-table = []
-for tap, path in (("before the loss of the client's segments", sys.argv[5]),
-                  ("behind it", sys.argv[6])):
-    rows, stats = watched(path)
-    side = "client" if path == sys.argv[5] else "server"
-    for rate in range(len(rates)):
-        matched, wrong, sizes = 0, [], [0, 0]
-        for n in range(rate * count, rate * count + count):
-            flows = rows.get(n, [])
-            # A SYN that came twice may make a flow of its own, without data.
-            real = [f for f in flows if f["c2s"] != empty or f["s2c"] != empty] or flows[:1]
-            aborted = client[n][0].endswith("aborts")
-            if len(real) != 1:
-                wrong.append(f"{n} {client[n][0]}: {len(real)} flows with data")
-            elif real[0]["c2s"] != server[n][2]:
-                wrong.append(f"{n} {client[n][0]}: server's program {server[n][2]}, application {real[0]}")
-            elif real[0]["s2c"] != client[n][2]:
-                wrong.append(f"{n} {client[n][0]}: client's program {client[n][2]}, application {real[0]}")
-            elif real[0]["wrong"]:
-                wrong.append(f"{n} {client[n][0]}: bytes that nobody sent: {real[0]}")
-            elif real[0]["lost"]:
-                wrong.append(f"{n} {client[n][0]}: bytes reported as lost: {real[0]}")
-            elif (real[0]["end"] == "reset") != aborted or real[0]["end"] not in ("reset", "fin"):
-                wrong.append(f"{n} {client[n][0]}: end {client[n][3]}/{server[n][3]}, application {real[0]}")
-            else:
-                matched += 1
-                sizes[0] += real[0]["c2s"][0]
-                sizes[1] += real[0]["s2c"][0]
-        check(f"tap at the {side}, {rates[rate]} % loss: {matched} of {count} as the programs read them", not wrong, *wrong)
-        table.append((side, rates[rate], matched, count, sizes))
-    check(f"tap at the {side}: no gap, no overrun, no bad checksum",
-          stats and not (stats["gaps"] or stats["overruns"] or stats["bad-checksum"] or stats["no-memory"]), stats)
-    print(f"# tap at the {side}: {stats}")
-
-print("# tap     loss   matched  bytes to server  bytes to client")
-for side, rate, matched, of, sizes in table:
-    print(f"# {side:7} {rate:>3} %  {matched:4}/{of:<4} {sizes[0]:14}  {sizes[1]:14}")
+if task == "taps":
+    compare_conversations()
+    compare_taps(sys.argv[6:8])
+else:
+    compare_thin(sys.argv[6], sys.argv[7])
 print(f"1..{tests}")
 sys.exit(failures != 0)

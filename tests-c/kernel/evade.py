@@ -22,6 +22,8 @@ sys.path.insert(0, HERE)
 
 import tricks                                                   # noqa: E402
 
+# The kernel that the document is about. Another one may see things otherwise.
+DOCUMENTED = "6.18"
 BEGIN, END = "<!-- table: tests-c/kernel/evade.py -->\n", "<!-- end of table -->\n"
 TAPS = (1, 2)
 
@@ -108,11 +110,29 @@ def significant(result):
     return real or [("", "none")]
 
 
+def documented(table):
+    """(group, trick) -> what the kernel of the document does"""
+    verdicts, group = {}, None
+    for line in table.splitlines():
+        if line.startswith("### "):
+            group = line[4:]
+        elif line.startswith("| "):
+            cells = line.strip("| ").split(" | ")
+            verdicts[group, cells[0]] = cells[1]
+    return verdicts
+
+
 def judge(directory, document, write):
     with open(f"{directory}/kernel.json") as file:
         kernel = json.load(file)
     seen = {n: monitor(f"{directory}/tap{n}.rows") for n in TAPS}
     first = {n: monitor(f"{directory}/tap{n}.first.rows") for n in TAPS}
+    with open(document) as file:
+        text = file.read()
+    head, rest = text.split(BEGIN)
+    old, tail = rest.split(END)
+    release = ".".join(kernel["release"].split(".")[:2])
+    known = documented(old) if release != DOCUMENTED else {}
     lines, tests, failures, differing = [], 0, 0, 0
     group = None
     for number, (trick, result) in enumerate(zip(tricks.TRICKS, kernel["results"])):
@@ -123,6 +143,11 @@ def judge(directory, document, write):
         ours_first = {n: significant(first[n].get(number, [])) for n in TAPS}
         overlaps = trick["group"] == tricks.OVERLAP
         bad = []
+        name = f"{trick['group']}: {trick['title']}"
+        if known and known.get((trick["group"], trick["title"])) != describe(truth):
+            tests += 1
+            print(f"ok {tests} - {name} # SKIP not what {DOCUMENTED} does: {describe(truth)}")
+            continue
         for n in TAPS:
             if (ours[n] != truth) != (n in trick["differs"]):
                 bad.append(f"tap {n}: {describe(ours[n])}"
@@ -133,7 +158,6 @@ def judge(directory, document, write):
             bad += [f"tap {n}, FIRST: {describe(ours_first[n])}" for n in TAPS if overlaps]
         tests += 1
         failures += bool(bad)
-        name = f"{trick['group']}: {trick['title']}"
         print(f"{'not ok' if bad else 'ok'} {tests} - {name}")
         if bad:
             print(f"#   {trick['play'].__name__} ({number}): kernel: {describe(truth)}")
@@ -153,14 +177,10 @@ def judge(directory, document, write):
             cells.append("the same" if ours_first[1] == truth else describe(ours_first[1]))
         lines.append(f"| {trick['title']} | {describe(truth)} | {' | '.join(cells)} | {trick['clause'] or '–'} |\n")
     table = "".join(lines).lstrip("\n")
-    with open(document) as file:
-        text = file.read()
-    head, rest = text.split(BEGIN)
-    old, tail = rest.split(END)
     if write:
         with open(document, "w") as file:
             file.write(head + BEGIN + "\n" + table + "\n" + END + tail)
-    else:
+    elif not known:
         tests += 1
         same = old.strip() == table.strip()
         print(f"{'ok' if same else 'not ok'} {tests} - {os.path.basename(document)} says what happened")

@@ -276,12 +276,13 @@ main(int argc, char **argv)
     mtcp_app_join(context);
     if (mos_get_stats(context, -1, &stats, sizeof stats) == 0)
         printf("stats packets %llu flows %llu orphans %llu retransmissions %llu gaps %llu overruns %llu "
-               "bad-checksum %llu no-memory %llu memory-peak %llu\n",
+               "bad-checksum %llu no-memory %llu memory-peak %llu memory-left %llu\n",
                (unsigned long long)stats.rx_packets, (unsigned long long)stats.flows_total,
                (unsigned long long)stats.orphans, (unsigned long long)stats.retransmissions,
                (unsigned long long)stats.gaps, (unsigned long long)stats.overruns,
                (unsigned long long)(stats.rx_bad_ip_checksum + stats.rx_bad_tcp_checksum),
-               (unsigned long long)stats.drop_no_memory, (unsigned long long)stats.memory_peak);
+               (unsigned long long)stats.drop_no_memory, (unsigned long long)stats.memory_peak,
+               (unsigned long long)stats.memory_now);
     mtcp_destroy();
     return trouble ? EXIT_FAILURE : EXIT_SUCCESS;
 }
