@@ -43,14 +43,20 @@ static const struct scenario scenarios[] = {
     {"64B-10k-faults", "count search", 64, 10000, 10000, 400, 0.05, 65536, 1},
     {"1500B-10k-faults", "count search search-iov", 1514, 10000, 10000, 70, 0.05, 65536, 1},
     {"short", "count churn search", 64, 400000, 10000, 4, 0, 65536, 1},
-    {"events", "shared:4 naive:4 shared:16 naive:16 shared:64 naive:64", 576, 192000, 192000, 10, 0, 2048, 1},
-    {"dispatch", "callback dispatch:0 dispatch:1 dispatch:8 dispatch:64 change", 64, 10000, 10000, 100, 0,
+    {"events", "shared:4 naive:4 packed:4 shared:16 naive:16 packed:16 shared:64 naive:64 packed:64", 576, 192000, 192000, 10, 0, 2048, 1},
+    {"dispatch", "callback dispatch:0 handler dispatch:1 dispatch:8 dispatch:64", 64, 100, 100, 20000, 0, 65536, 1},
+    {"dispatch-192k", "callback dispatch:0 handler dispatch:1 dispatch:8 dispatch:64", 64, 192000, 192000, 10, 0,
      65536, 1},
+    {"change", "callback change:0 change:4 change:16 change:64 build:4 build:16 build:64 spread:16", 64, 100, 100, 200,
+     0, 65536, 1},
+    {"change-10k", "callback spread:16", 64, 10000, 10000, 2, 0, 65536, 1},
+    {"change-192k", "callback spread:16", 64, 192000, 192000, 2, 0, 65536, 1},
     {"quick-64B", "null count search search-iov", 64, 10000, 10000, 40, 0, 65536, 2},
     {"quick-1500B", "count search search-iov", 1514, 1000, 1000, 70, 0.05, 65536, 2},
     {"quick-short", "churn", 64, 20000, 1000, 4, 0, 65536, 2},
-    {"quick-events", "shared:16 naive:16", 576, 5000, 5000, 10, 0, 2048, 2},
-    {"quick-dispatch", "callback dispatch:0 dispatch:8 change", 64, 1000, 1000, 40, 0, 65536, 2},
+    {"quick-events", "shared:16 naive:16 packed:16", 576, 5000, 5000, 10, 0, 2048, 2},
+    {"quick-dispatch", "callback dispatch:0 handler dispatch:8 change:16 build:16 spread:16", 64, 1000, 1000, 40, 0, 65536,
+     2},
     {"callgrind-64B", "count search", 64, 500, 500, 40, 0, 65536, 4},
     {"callgrind-1500B", "count search", 1514, 500, 500, 20, 0.05, 65536, 4},
 };
@@ -61,6 +67,8 @@ struct record {
     struct result results[RUNS_MAX];
     int runs;
     double ns, low, high, steady; /* per packet */
+    double least;                 /* the lowest `steady` of all runs */
+    double value;                 /* median of the workload's own figure */
     struct result middle;         /* the run whose time is the median */
 };
 
@@ -218,21 +226,25 @@ static int compare(const void *a, const void *b)
 
 static void settle(struct record *rec)
 {
-    double ns[RUNS_MAX], steady[RUNS_MAX];
+    double ns[RUNS_MAX], steady[RUNS_MAX], value[RUNS_MAX];
     int n = 0;
     for (int i = 0; i < rec->runs; i++)
         if (rec->results[i].ok) {
             ns[n] = per_packet(&rec->results[i]);
+            value[n] = rec->results[i].value;
             steady[n++] = steady_per_packet(&rec->results[i]);
         }
     if (n == 0)
         return;
     qsort(ns, (size_t)n, sizeof *ns, compare);
     qsort(steady, (size_t)n, sizeof *steady, compare);
+    qsort(value, (size_t)n, sizeof *value, compare);
     rec->ns = ns[n / 2];
     rec->low = ns[0];
     rec->high = ns[n - 1];
     rec->steady = steady[n / 2];
+    rec->least = steady[0];
+    rec->value = value[n / 2];
     for (int i = 0; i < rec->runs; i++)
         if (rec->results[i].ok && per_packet(&rec->results[i]) == rec->ns)
             rec->middle = rec->results[i];
@@ -280,6 +292,74 @@ static const char *wrong(const struct record *rec, const struct gen_trace *trace
 
 static int bad_results;
 
+static const struct record *record_of(const struct scenario *s, const char *work, int parameter)
+{
+    for (int i = 0; i < record_count; i++)
+        if (records[i].scenario == s && strcmp(records[i].job.work, work) == 0 && records[i].middle.ok &&
+            (parameter < 0 || records[i].job.parameter == parameter))
+            return &records[i];
+    return NULL;
+}
+
+static double gbps(const struct record *rec)
+{
+    return (double)rec->middle.bytes * 8 / ((double)rec->middle.packets * rec->ns);
+}
+
+/* What the scenarios of events have to say in addition. */
+static void print_events(const struct scenario *s, const struct gen_trace *t)
+{
+    const struct record *unit = record_of(s, "callback", -1), *idle = record_of(s, "dispatch", 0);
+    for (int n = 1; n <= 64; n++) {
+        const struct record *shared = record_of(s, "shared", n);
+        static const char *const others[] = {"naive", "packed"};
+        if (!shared)
+            continue;
+        const struct result *a = &shared->middle;
+        printf("  %d events: shared %.1f Gbps, %llu changes, %llu sets, %.1f bytes for each flow\n", n, gbps(shared),
+               (unsigned long long)a->changes, (unsigned long long)a->event_sets,
+               /* three references in the socket, and all sets together */
+               24 + (double)a->heap_bytes / t->options.concurrent);
+        for (int i = 0; i < 2; i++) {
+            const struct record *other = record_of(s, others[i], n);
+            if (!other)
+                continue;
+            const struct result *b = &other->middle;
+            printf("      %s takes %.2f times as long (%.1f Gbps), %.0f bytes for each flow\n", others[i],
+                   other->ns / shared->ns, gbps(other), (double)b->heap_bytes / t->options.concurrent);
+            if (a->calls != b->calls || a->changes != b->changes || a->hits != b->hits || a->changes != a->hits) {
+                printf("      WORK DIFFERS: %llu and %llu calls, %llu and %llu changes\n",
+                       (unsigned long long)a->calls, (unsigned long long)b->calls, (unsigned long long)a->changes,
+                       (unsigned long long)b->changes);
+                bad_results++;
+            }
+        }
+    }
+    if (!unit)
+        return;
+    for (int i = 0; i < record_count; i++) {
+        const struct record *rec = &records[i];
+        const char *work = rec->job.work;
+        if (rec->scenario != s || !rec->middle.ok)
+            continue;
+        int is_handler = strcmp(work, "handler") == 0, n = rec->job.parameter;
+        if (idle && (is_handler || (strcmp(work, "dispatch") == 0 && n > 0))) {
+            /* A small difference: of the runs that were disturbed least. */
+            double ns = rec->least - idle->least;
+            printf("  %s %d: %.1f ns, %.1f empty callbacks (%d of them are its filters and handlers)\n", work,
+                   is_handler ? 1 : n, ns, ns / unit->value, is_handler ? 1 : 2 * n);
+            uint64_t frames = (uint64_t)t->frame_count * rec->job.loops;
+            if (!is_handler && rec->middle.calls != frames) {
+                printf("  CALLS DIFFER: %llu instead of %llu\n", (unsigned long long)rec->middle.calls,
+                       (unsigned long long)frames);
+                bad_results++;
+            }
+        } else if (rec->middle.packets && rec->value > 0) {
+            printf("  %s %d: %.1f ns a change, %.1f empty callbacks\n", work, n, rec->value, rec->value / unit->value);
+        }
+    }
+}
+
 static void print_scenario(const struct scenario *s, const struct gen_trace *t)
 {
     printf("\n%s: %zu frames, %.0f MB, %u flows, %u at once%s\n", s->name, t->frame_count,
@@ -303,7 +383,7 @@ static void print_scenario(const struct scenario *s, const struct gen_trace *t)
             continue;
         }
         if (r->packets == 0) {
-            printf("  %-16s %-6s      %9.2f ns a call\n", name, rec->job.who, r->value);
+            printf("  %-16s %-6s      %9.2f ns a call\n", name, rec->job.who, rec->value);
             continue;
         }
         snprintf(range, sizeof range, "(%.1f .. %.1f)", rec->low, rec->high);
@@ -319,8 +399,8 @@ static void print_scenario(const struct scenario *s, const struct gen_trace *t)
             else
                 printf(" %8s", "-");
         }
-        if (strcmp(rec->job.work, "change") == 0)
-            printf("  %.1f ns a change", r->value);
+        if (rec->value > 0)
+            printf("  %.1f ns a change", rec->value);
         else if (r->calls)
             printf("  %llu calls", (unsigned long long)r->calls);
         const char *what = wrong(rec, t);
@@ -332,22 +412,7 @@ static void print_scenario(const struct scenario *s, const struct gen_trace *t)
         }
         printf("\n");
     }
-    for (int n = 4; n <= 64; n *= 4) {
-        const struct record *shared = NULL, *naive = NULL;
-        for (int i = 0; i < record_count; i++)
-            if (records[i].scenario == s && records[i].job.parameter == n) {
-                if (strcmp(records[i].job.work, "shared") == 0)
-                    shared = &records[i];
-                if (strcmp(records[i].job.work, "naive") == 0)
-                    naive = &records[i];
-            }
-        if (shared && naive && shared->ns > 0 && naive->ns > 0)
-            printf("  %d events: naive takes %.2f times as long (%.1f against %.1f Gbps), %.0f more bytes for each flow\n",
-                   n, naive->ns / shared->ns,
-                   (double)naive->middle.bytes * 8 / ((double)naive->middle.packets * naive->ns),
-                   (double)shared->middle.bytes * 8 / ((double)shared->middle.packets * shared->ns),
-                   ((double)naive->middle.anon_bytes - (double)shared->middle.anon_bytes) / t->options.concurrent);
-    }
+    print_events(s, t);
     fflush(stdout);
 }
 
@@ -465,13 +530,16 @@ static void write_json(const char *path)
                 "\"rx_checksum\": %d, \"ok\": %s, \"runs\": %d, \"clock\": \"%s\", \"packets\": %llu, "
                 "\"bytes\": %llu, \"ns_per_packet\": %.3f, \"low\": %.3f, \"high\": %.3f, "
                 "\"steady_ns_per_packet\": %.3f, \"own_bytes\": %llu, \"open_bytes\": %llu, \"start_ns\": %llu, "
-                "\"flows\": %llu, \"stream_bytes\": %llu, \"hits\": %llu, \"value\": %.3f, \"to_floor\": %.3f}%s\n",
+                "\"flows\": %llu, \"stream_bytes\": %llu, \"hits\": %llu, \"calls\": %llu, \"changes\": %llu, "
+                "\"event_sets\": %llu, \"heap_bytes\": %llu, \"value\": %.3f, \"to_floor\": %.3f}%s\n",
                 rec->scenario->name, rec->job.who, rec->job.work, rec->job.parameter, rec->job.checksum,
                 r->ok ? "true" : "false", rec->runs, set.cpu_clock ? "cpu" : "wall",
                 (unsigned long long)r->packets, (unsigned long long)r->bytes, rec->ns, rec->low, rec->high,
                 rec->steady, (unsigned long long)r->anon_bytes, (unsigned long long)r->steady_anon_bytes,
                 (unsigned long long)r->start_ns, (unsigned long long)r->flows,
-                (unsigned long long)r->stream_bytes, (unsigned long long)r->hits, r->value,
+                (unsigned long long)r->stream_bytes, (unsigned long long)r->hits, (unsigned long long)r->calls,
+                (unsigned long long)r->changes, (unsigned long long)r->event_sets, (unsigned long long)r->heap_bytes,
+                rec->value,
                 base ? rec->ns / base->ns : 0.0, i + 1 < record_count ? "," : "");
     }
     fprintf(file, "]\n");

@@ -33,6 +33,8 @@ struct result {
     uint64_t stream_bytes;              /* bytes searched */
     uint64_t hits;                      /* chunks in which the pattern was found */
     uint64_t calls;                     /* of handlers, where a workload counts them */
+    uint64_t changes;                   /* of event sets */
+    uint64_t heap_bytes, event_sets;    /* the most at a time, where a workload looks */
     double value;                       /* a workload's own figure (nanoseconds) */
     uint64_t start_ns;                  /* time that setting up took */
 };

@@ -12,14 +12,22 @@
  *                away whenever the pattern is found: shared event sets
  * naive:N        the same work where each flow owns a copy of its list, kept by
  *                the application below one handler
+ * packed:N       naive in the best of circumstances: no allocation, each list has
+ *                room for all that it may get, all of them lie in large pages
+ * handler        one empty handler for MOS_ON_PKT_IN
  * dispatch:N     N user-defined events below MOS_ON_PKT_IN, filters true, empty handlers
- * change         cost of one registration and removal on an active socket
- * callback       cost of an empty C callback, the unit for the last two
+ * change:N       nanoseconds of a registration or removal on one active socket that
+ *                has N others, where it leads to a set that exists
+ * spread:N       the same, made on all flows of the trace in random order, while
+ *                they are open
+ * build:N        the same on one socket, where it leads to a set that there never was
+ * callback       nanoseconds of an empty C callback, the unit for these
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <malloc.h>
 #include <mos_api.h>
 #include <mos_ext.h>
 #include <mos_io.h>
@@ -27,6 +35,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../tests-c/gen/mem_io.h"
@@ -34,40 +44,48 @@
 
 #define EVENTS_MAX 64
 #define EXTRA 8
-#define CHANGES 64
+#define CHANGES 1000000
+#define BITS 40
 
 struct counter {
     uint64_t packets;
     uint32_t found;
 };
 
-/* One entry of the naive list: what a private copy of an event has to hold. */
+/* One entry of the naive list: what a private copy of an event has to hold. What
+ * the event carries is the same for all flows, so it is not copied. */
 struct listed {
     event_t event;
     filter_t filter;
     callback_t handler;
-    uint64_t value;
-    struct filter_arg argument;
+    struct filter_arg *argument;
 };
 
 struct naive {
     struct counter counter; /* first: handlers of both ways take it from uctx */
     struct listed *list;
     uint32_t count;
-    uint32_t extras; /* which of the extra events are on */
 };
 
 static struct {
     struct counter *counters;
     struct naive *naives;
+    char *packed; /* instead of them: a struct naive and its list, again and again */
+    size_t packed_step;
     uint64_t flows, ended, stream_bytes, hits, calls, changes, change_ns;
     const char *pattern;
     size_t pattern_size;
     char buffer[65536 + 1];
-    event_t extra[EXTRA];
+    event_t extra[EXTRA], bits[BITS];
     struct listed prototype[EVENTS_MAX + EXTRA];
+    struct filter_arg arguments[EVENTS_MAX + EXTRA];
+    uint64_t values[EVENTS_MAX + EXTRA];
     uint32_t prototypes;
-    uint64_t pulse;
+    uint64_t pulse, number;
+    int *socks; /* of all flows, in random order once they are open */
+    uint64_t wanted_flows, heap_before;
+    mctx_t context;
+    struct result *result;
 } state;
 
 static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
@@ -169,11 +187,12 @@ static void found_naive(struct naive *n)
 {
     uint32_t which = n->counter.found++ % (2 * EXTRA);
     if (which < EXTRA) {
-        struct listed *list = (struct listed *)realloc(n->list, (n->count + 1) * sizeof *list);
+        struct listed *list = n->list;
+        if (!state.packed)
+            list = (struct listed *)realloc(list, (n->count + 1) * sizeof *list);
         if (!list)
             abort();
         list[n->count] = state.prototype[state.prototypes + which];
-        list[n->count].argument.arg = &state.prototype[state.prototypes + which].value;
         n->list = list;
         n->count++;
     } else {
@@ -195,32 +214,37 @@ static void events_data(mctx_t m, int sock, int side, event_t event, filter_arg_
     while ((got = mtcp_peek(m, sock, side, state.buffer, sizeof state.buffer - 1)) > 0)
         if (look(state.buffer, (size_t)got)) {
             struct counter *c = (struct counter *)mtcp_get_uctx(m, sock);
-            if (state.naives)
+            if (state.naives || state.packed)
                 found_naive((struct naive *)(void *)c);
             else
                 found_shared(m, sock, c);
         }
 }
 
-static void naive_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+static struct naive *naive_begin(mctx_t m, int sock)
 {
-    struct naive *n = &state.naives[state.flows++];
-    (void)side, (void)event, (void)arg;
-    n->count = state.prototypes;
-    n->list = (struct listed *)malloc((n->count + 1) * sizeof *n->list);
+    struct naive *n;
+    if (state.packed) {
+        n = (struct naive *)(void *)(state.packed + state.flows++ * state.packed_step);
+        n->list = (struct listed *)(n + 1);
+    } else {
+        n = &state.naives[state.flows++];
+        n->list = (struct listed *)malloc((state.prototypes + 1) * sizeof *n->list);
+    }
     if (!n->list)
         abort();
+    n->count = state.prototypes;
     memcpy(n->list, state.prototype, n->count * sizeof *n->list);
-    for (uint32_t i = 0; i < n->count; i++)
-        n->list[i].argument.arg = &n->list[i].value;
     mtcp_set_uctx(m, sock, n);
+    return n;
 }
 
 static void naive_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
     struct naive *n = (struct naive *)mtcp_get_uctx(m, sock);
     (void)side, (void)event, (void)arg;
-    free(n->list);
+    if (!state.packed)
+        free(n->list);
     n->list = NULL;
     n->count = 0;
 }
@@ -230,26 +254,95 @@ static void naive_packet(mctx_t m, int sock, int side, event_t event, filter_arg
     struct naive *n = (struct naive *)mtcp_get_uctx(m, sock);
     (void)event, (void)arg;
     if (!n)
-        return; /* the first SYN: PKT_IN comes before CONN_START */
+        n = naive_begin(m, sock); /* the first SYN: PKT_IN comes before CONN_START */
     for (uint32_t i = 0; i < n->count; i++) {
         struct listed *l = &n->list[i];
-        if (l->filter(m, sock, side, l->event, &l->argument))
-            l->handler(m, sock, side, l->event, &l->argument);
+        if (l->filter(m, sock, side, l->event, l->argument))
+            l->handler(m, sock, side, l->event, l->argument);
     }
+}
+
+static void nothing(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)m, (void)sock, (void)side, (void)event, (void)arg;
+}
+
+/* Time of this thread alone: others keep the machine busy. */
+static uint64_t thread_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void change_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
     (void)side, (void)event, (void)arg;
-    if (state.changes >= 1000000)
+    if (state.changes)
         return;
-    uint64_t before = now_ns();
-    for (int i = 0; i < CHANGES; i++) {
-        mtcp_register_callback(m, sock, state.extra[i % EXTRA], MOS_HK_SND, called);
-        mtcp_unregister_callback(m, sock, state.extra[i % EXTRA], MOS_HK_SND);
+    for (int pass = 0; pass < 2; pass++) { /* the first one warms up */
+        uint64_t before = thread_ns();
+        for (state.changes = 0; state.changes < CHANGES; state.changes += 2) {
+            uint64_t which = state.changes / 2 % EXTRA;
+            mtcp_register_callback(m, sock, state.extra[which], MOS_HK_SND, called);
+            mtcp_unregister_callback(m, sock, state.extra[which], MOS_HK_SND);
+        }
+        state.change_ns = thread_ns() - before;
     }
-    state.change_ns += now_ns() - before;
-    state.changes += 2 * CHANGES;
+}
+
+/* Each set is the Gray code of a number, an event for each bit; for each packet
+ * some, so that what is left is freed between bursts, which is part of it. The
+ * packets themselves are less than a hundredth. */
+static void build_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    static uint64_t before;
+    (void)side, (void)event, (void)arg;
+    if (state.changes >= CHANGES)
+        return;
+    if (!before)
+        before = thread_ns();
+    for (int i = 0; i < 256; i++) {
+        int bit = __builtin_ctzll(++state.number);
+        uint64_t gray = state.number ^ state.number >> 1;
+        if (gray >> bit & 1)
+            mtcp_register_callback(m, sock, state.bits[bit], MOS_HK_SND, called);
+        else
+            mtcp_unregister_callback(m, sock, state.bits[bit], MOS_HK_SND);
+    }
+    state.changes += 256;
+    state.change_ns = thread_ns() - before;
+}
+
+static void spread_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)m, (void)side, (void)event, (void)arg;
+    state.socks[state.flows++] = sock;
+}
+
+static void spread_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)sock, (void)side, (void)event, (void)arg;
+    if (state.changes || state.flows < state.wanted_flows)
+        return;
+    uint64_t random = 1, rounds = CHANGES / (2 * EXTRA * state.flows) + 1;
+    for (uint64_t i = state.flows - 1; i > 0; i--) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t at = (random >> 33) % (i + 1);
+        int kept = state.socks[i];
+        state.socks[i] = state.socks[at];
+        state.socks[at] = kept;
+    }
+    uint64_t before = thread_ns();
+    for (uint64_t round = 0; round < rounds; round++)
+        for (int which = 0; which < EXTRA; which++) {
+            for (uint64_t i = 0; i < state.flows; i++)
+                mtcp_register_callback(m, state.socks[i], state.extra[which], MOS_HK_SND, called);
+            for (uint64_t i = 0; i < state.flows; i++)
+                mtcp_unregister_callback(m, state.socks[i], state.extra[which], MOS_HK_SND);
+        }
+    state.change_ns = thread_ns() - before;
+    state.changes = 2 * EXTRA * state.flows * rounds;
 }
 
 static int define(int number)
@@ -257,18 +350,33 @@ static int define(int number)
     state.prototypes = (uint32_t)number;
     for (int i = 0; i < number + EXTRA; i++) {
         struct listed *l = &state.prototype[i];
-        l->value = (uint64_t)i;
+        state.values[i] = (uint64_t)i;
+        state.arguments[i].arg = &state.values[i];
+        state.arguments[i].len = sizeof state.values[i];
         l->filter = pulse;
         l->handler = called;
-        l->argument.arg = &l->value;
-        l->argument.len = sizeof l->value;
-        l->event = mtcp_define_event(MOS_ON_PKT_IN, pulse, &l->argument);
+        l->argument = &state.arguments[i];
+        l->event = mtcp_define_event(MOS_ON_PKT_IN, pulse, l->argument);
         if (l->event == MOS_NULL_EVENT)
             return -1;
         if (i >= number)
             state.extra[i - number] = l->event;
     }
     return 0;
+}
+
+/* What event sets, or lists, take; now and then, between bursts. */
+static uint64_t events_at(void *unused, uint64_t delivered)
+{
+    struct mallinfo2 heap = mallinfo2();
+    struct mos_stats stats;
+    if (!state.heap_before)
+        state.heap_before = heap.uordblks;
+    if (heap.uordblks - state.heap_before > state.result->heap_bytes && heap.uordblks > state.heap_before)
+        state.result->heap_bytes = heap.uordblks - state.heap_before;
+    if (mos_get_stats(state.context, -1, &stats, sizeof stats) == 0 && stats.event_sets > state.result->event_sets)
+        state.result->event_sets = stats.event_sets;
+    return probe_at(unused, delivered);
 }
 
 static int attach(mctx_t m, int sock, event_t event, int hook, callback_t handler)
@@ -287,6 +395,18 @@ static int option(mctx_t m, int sock, int name, int value)
     return -1;
 }
 
+static void *large_pages(size_t size)
+{
+    const size_t page = 2u << 20;
+    size = (size + page - 1) & ~(page - 1);
+    char *room = (char *)mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        abort();
+    room += (page - (uintptr_t)room % page) % page;
+    madvise(room, size, MADV_HUGEPAGE);
+    return room;
+}
+
 static int prepare(const struct job *job, const struct gen_trace *trace, mctx_t m, int sock)
 {
     const char *work = job->work;
@@ -300,10 +420,18 @@ static int prepare(const struct job *job, const struct gen_trace *trace, mctx_t 
             bad |= option(m, sock, MOS_HISTORY, 0);
         return bad | attach(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, iov ? on_data_iov : on_data);
     }
-    if (strcmp(work, "naive") == 0) {
-        state.naives = (struct naive *)calloc(flows, sizeof *state.naives);
+    /* In both ways all is read at once, and nothing more is to be kept. */
+    int packed = strcmp(work, "packed") == 0;
+    if (packed || strcmp(work, "naive") == 0 || strcmp(work, "shared") == 0)
+        bad |= option(m, sock, MOS_HISTORY, 0);
+    if (packed || strcmp(work, "naive") == 0) {
+        if (packed) {
+            state.packed_step = sizeof *state.naives + ((size_t)job->parameter + EXTRA) * sizeof(struct listed);
+            state.packed = (char *)large_pages(flows * state.packed_step);
+        } else {
+            state.naives = (struct naive *)calloc(flows, sizeof *state.naives);
+        }
         bad |= define(job->parameter);
-        bad |= attach(m, sock, MOS_ON_CONN_START, MOS_HK_SND, naive_start);
         bad |= attach(m, sock, MOS_ON_CONN_END, MOS_HK_RCV, naive_end);
         bad |= attach(m, sock, MOS_ON_PKT_IN, MOS_HK_SND, naive_packet);
         return bad | attach(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, events_data);
@@ -320,18 +448,36 @@ static int prepare(const struct job *job, const struct gen_trace *trace, mctx_t 
         bad |= option(m, sock, MOS_CLIBUF, 0);
         bad |= option(m, sock, MOS_SVRBUF, 0);
     }
-    if (strcmp(work, "dispatch") == 0) {
+    if (strcmp(work, "dispatch") == 0 || strcmp(work, "handler") == 0) {
+        if (strcmp(work, "handler") == 0)
+            return bad | attach(m, sock, MOS_ON_PKT_IN, MOS_HK_SND, nothing);
         for (int i = 0; i < job->parameter; i++) {
             uint64_t value = (uint64_t)i;
             struct filter_arg argument = {&value, sizeof value};
             event_t event = mtcp_define_event(MOS_ON_PKT_IN, always, &argument);
-            bad |= attach(m, sock, event, MOS_HK_SND, called);
+            /* the last one counts: so it is known that all have run */
+            bad |= attach(m, sock, event, MOS_HK_SND, i + 1 < job->parameter ? nothing : called);
         }
         return bad;
     }
-    if (strcmp(work, "change") == 0) {
-        bad |= define(0);
-        return bad | attach(m, sock, MOS_ON_PKT_IN, MOS_HK_SND, change_packet);
+    if (strcmp(work, "change") == 0 || strcmp(work, "spread") == 0 || strcmp(work, "build") == 0) {
+        int spread = work[0] == 's', build = work[0] == 'b';
+        bad |= define(job->parameter);
+        for (int i = 0; i < job->parameter; i++)
+            bad |= attach(m, sock, state.prototype[i].event, MOS_HK_SND, called);
+        for (int i = 0; i < BITS; i++) {
+            uint64_t value = (uint64_t)i + 1000;
+            struct filter_arg argument = {&value, sizeof value};
+            state.bits[i] = mtcp_define_event(MOS_ON_PKT_IN, pulse, &argument);
+        }
+        state.wanted_flows = trace->flow_count;
+        state.socks = (int *)calloc(flows, sizeof *state.socks);
+        if (spread)
+            bad |= attach(m, sock, MOS_ON_CONN_START, MOS_HK_SND, spread_start);
+        return bad | attach(m, sock, MOS_ON_PKT_IN, MOS_HK_RCV,
+                            spread  ? spread_packet
+                            : build ? build_packet
+                                    : change_packet);
     }
     bad |= attach(m, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet);
     if (strcmp(work, "churn") == 0)
@@ -364,11 +510,11 @@ static int configure(char *path, const struct job *job, const struct gen_trace *
 
 static int callback_cost(struct result *r)
 {
-    callback_t volatile call = called;
-    uint64_t before = now_ns();
+    callback_t volatile call = nothing;
+    uint64_t before = thread_ns();
     for (int i = 0; i < 100000000; i++)
         call(NULL, i, 0, 0, NULL);
-    r->value = (double)(now_ns() - before) / 1e8;
+    r->value = (double)(thread_ns() - before) / 1e8;
     r->ok = 1;
     return 0;
 }
@@ -386,7 +532,10 @@ int run_mos(const struct job *job, const struct gen_trace *trace, struct result 
     state.pattern_size = strlen(state.pattern);
     source.trace = trace;
     source.loops = job->loops;
-    source.at = probe_at;
+    state.result = r;
+    const char *work = job->work;
+    source.at = strcmp(work, "shared") == 0 || strcmp(work, "naive") == 0 || strcmp(work, "packed") == 0 ? events_at
+                                                                                                      : probe_at;
     if (mem_io_add("bench", &source) != 0 || configure(path, job, trace) != 0) {
         perror("libmos backend");
         return -1;
@@ -400,6 +549,7 @@ int run_mos(const struct job *job, const struct gen_trace *trace, struct result 
         perror(started == 0 ? "mtcp_create_context" : "mtcp_init");
         return -1;
     }
+    state.context = m;
     int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
     if (sock < 0) {
         perror("mtcp_socket");
@@ -427,10 +577,11 @@ int run_mos(const struct job *job, const struct gen_trace *trace, struct result 
     r->stream_bytes = state.stream_bytes;
     r->hits = state.hits;
     r->calls = state.calls;
-    if (strcmp(job->work, "change") == 0 && state.changes)
+    r->changes = state.changes;
+    if (state.packed)
+        r->heap_bytes += state.packed_step * state.flows;
+    if (state.change_ns)
         r->value = (double)state.change_ns / (double)state.changes;
-    else
-        r->value = (double)state.changes;
     mtcp_destroy_context(m);
     mtcp_destroy();
     return 0;

@@ -51,6 +51,9 @@ public final class Context {
 
     var flows: FixedPool<FlowRecord>
     let extensions: UnsafeMutablePointer<FlowExtension>
+    /// By flow index: the way to the flow's ends on the link. Only with a
+    /// `nic_forward_table` is it ever touched.
+    let links: UnsafeMutablePointer<LinkHeader>
     var index: FlowIndex
     var wheel: TimingWheel
     var memory: SlabPool
@@ -125,6 +128,7 @@ public final class Context {
         guard let handle = calloc(1, MemoryLayout<mtcp_context>.size)?.assumingMemoryBound(to: mtcp_context.self),
             let flows = FixedPool<FlowRecord>(capacity: maxFlows),
             let extensions = csys_reserve(maxFlows * MemoryLayout<FlowExtension>.stride),
+            let links = csys_reserve(maxFlows * MemoryLayout<LinkHeader>.stride),
             // Translated flows stand in it twice.
             let index = FlowIndex(capacity: maxFlows * 2),
             let wheel = TimingWheel(capacity: maxFlows),
@@ -145,6 +149,7 @@ public final class Context {
         self.settings = settings
         self.flows = flows
         self.extensions = extensions.assumingMemoryBound(to: FlowExtension.self)
+        self.links = links.assumingMemoryBound(to: LinkHeader.self)
         self.index = index
         self.wheel = wheel
         self.memory = memory

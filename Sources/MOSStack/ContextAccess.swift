@@ -31,6 +31,7 @@ extension Context {
         // Between bursts: what was closed or stopped goes at once.
         settleStops()
         settleClosed()
+        sets.reap(limit: .max)
         thread.lastSetup.store(SystemClock.monotonic(), ordering: .releasing)
         thread.unlock()
         thread.wake()
@@ -82,6 +83,7 @@ extension Context {
     func tearDown() {
         flows.destroy()
         csys_unreserve(extensions, settings.maxFlows * MemoryLayout<FlowExtension>.stride)
+        csys_unreserve(links, settings.maxFlows * MemoryLayout<LinkHeader>.stride)
         index.destroy()
         wheel.destroy()
         memory.destroy()

@@ -91,7 +91,7 @@ extension Context {
         deliverNewData()
         settleStops()
         settleClosed()
-        sets.reap()
+        sets.reap(limit: .max)
         forwarder.flush()
     }
 
@@ -435,9 +435,9 @@ extension Context {
         var changed = tcp.receive(p, verdict)
         if p.pointee.flags & TCPFlags.syn != 0 {
             // RFC 7413 §2: it counts when the answer covers it.
-            if verdict.contains(.synchronize) { hold(found, p, receiver, offset) }
+            if verdict.contains(.synchronize) { hold(found, p, receiver) }
         } else if verdict.contains(.held) {
-            hold(found, p, receiver, offset)
+            hold(found, p, receiver, isOld: verdict.contains(.oldTimestamp))
         } else if verdict.contains(.payload), !f.side(receiver).pointee.flags.contains(.finReceived) {
             takePayload(found, receiver, sender, p, offset)
         }

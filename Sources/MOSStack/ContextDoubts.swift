@@ -1,9 +1,11 @@
 // Payload of which a monitor cannot tell whether its receiver takes it: that of
 // a SYN or SYN/ACK (RFC 7413), what seems to come before the handshake's end,
-// what lies across the window's edge, and what acknowledges bytes that were
-// never seen. It is kept beside the stream and changes nothing, until the
-// receiver acknowledges it, and enters the stream then, unless other bytes
-// have come for its place: a kernel acknowledges nothing that it has not taken.
+// what lies across the window's edge or beyond it, what acknowledges bytes that
+// were never seen, and what PAWS rejects: the capture may have missed a packet,
+// and its receiver may have missed one that was captured. It is kept beside the
+// stream and changes nothing, until the receiver acknowledges it, and enters the
+// stream then, unless other bytes have come for its place: a kernel acknowledges
+// nothing that it has not taken.
 //
 // Of two such copies of a byte the later one counts, being the one that came
 // right before the acknowledgement. What is never acknowledged is forgotten
@@ -19,7 +21,7 @@ extension Context {
     private static var heldRoom: UInt32 { 65536 }
 
     /// Keeps the payload of a segment until its receiver has answered.
-    func hold(_ found: UInt32, _ p: UnsafePointer<Packet>, _ receiver: Int, _ offset: UInt64) {
+    func hold(_ found: UInt32, _ p: UnsafePointer<Packet>, _ receiver: Int, isOld: Bool = false) {
         let length = UInt32(p.pointee.payloadCaptured)
         let isSYN = p.pointee.flags & TCPFlags.syn != 0
         guard length > 0, UInt32(MemoryLayout<HeldSegment>.stride) &+ length <= Self.heldRoom else { return }
@@ -29,9 +31,12 @@ extension Context {
             Int($0.receiver) == receiver && side.pointee.state.knowsPeer && !$0.end.follows(side.pointee.rcvNxt)
         }
         let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
+        var timestamp: UInt32 = 0
+        var echo: UInt32 = 0
+        if isOld { _ = p.pointee.timestamps(value: &timestamp, echo: &echo) }
         let segment = HeldSegment(
             next: 0, sequence: p.pointee.sequence &+ (isSYN ? 1 : 0), length: length, receiver: UInt8(receiver),
-            hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server)
+            hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server, isOld: isOld, timestamp: timestamp)
         let charge = segment.charge
         if beside.pointee.heldBytes &+ charge > Self.heldRoom {
             if isUnanswering(f, receiver), f.side(receiver).pointee.state.knowsPeer {
@@ -77,6 +82,8 @@ extension Context {
             store(
                 found, side, 1 &- side, offset,
                 (block + MemoryLayout<HeldSegment>.stride).assumingMemoryBound(to: UInt8.self), last &- segment.sequence)
+            // What the receiver took was not too old for it.
+            if segment.isOld { end.pointee.tsRecent = segment.timestamp }
             if segment.hasFIN, target.follows(segment.end) {
                 TCPEmulation(f.connection, f.history, sender: 1 &- side).acceptFIN(segment.end)
             }

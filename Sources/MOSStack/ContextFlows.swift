@@ -496,7 +496,7 @@ extension Context {
             end(found, .context)
         }
         settleStops()
-        sets.reap()
+        sets.reap(limit: .max)
     }
 
     // MARK: Time

@@ -81,7 +81,7 @@ extension Context {
         if waitForStart(stack) {
             loop(stack)
             // What is due at the very time of a trace's last packet.
-            if now >= thread.nextDeadline, !thread.stopRequested.load(ordering: .acquiring) { runDeadlines() }
+            if !thread.stopRequested.load(ordering: .acquiring) { runDue() }
         }
         endAll()
         forwarder.flush()
@@ -141,7 +141,7 @@ extension Context {
             }
             if !thread.virtualClock {
                 now = max(now, SystemClock.wall())
-                if now >= thread.nextDeadline { runDeadlines() }
+                runDue()
             }
             thread.giveWay()
             if inputs.openCount == 0 {
@@ -152,6 +152,14 @@ extension Context {
             }
             if !received, !settings.busyPoll, !(inputs.openCount == 1 && soleInputWaits) { rest() }
         }
+    }
+
+    /// Timers and timeouts while no packet comes: what their handlers sent
+    /// goes out, and what they closed or stopped is looked after.
+    private func runDue() {
+        guard now >= thread.nextDeadline else { return }
+        runDeadlines()
+        finishBurst()
     }
 
     private var soleInputWaits: Bool {
@@ -195,7 +203,7 @@ extension Context {
             var timeout: Int32 = 100
             if !thread.virtualClock {
                 now = max(now, SystemClock.wall())
-                if now >= thread.nextDeadline { runDeadlines() }
+                runDue()
                 if thread.nextDeadline != .max, thread.nextDeadline > now {
                     timeout = Int32(min(100, (thread.nextDeadline &- now) / 1_000_000 + 1))
                 }

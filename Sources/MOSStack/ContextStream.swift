@@ -341,9 +341,6 @@ extension Context {
             odd.pointee.gapBytes &+= skipped.missing
             stats.pointee.gaps &+= 1
             stats.pointee.gap_bytes &+= skipped.missing
-            // What was missed may have moved it, or what moved it may never
-            // have arrived: the next segment tells.
-            end.pointee.flags.remove(.tsRecent)
         }
         let gained = buffer.pointee.inOrderEnd &- before
         f.irregular(1 &- side).pointee &-= Int64(truncatingIfNeeded: gained)

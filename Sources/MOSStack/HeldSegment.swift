@@ -14,6 +14,9 @@ struct HeldSegment {
     var hasFIN: Bool
     /// The payload of the first SYN.
     var isOfSYN: Bool
+    /// PAWS rejected it for its timestamp.
+    var isOld: Bool
+    var timestamp: UInt32
 
     var end: SequenceNumber { sequence &+ length }
     var blockSize: Int { MemoryLayout<HeldSegment>.stride &+ Int(length) }

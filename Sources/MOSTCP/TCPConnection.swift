@@ -253,7 +253,7 @@ public struct TCPEmulation {
         if R.pointee.flags.contains(.edge) {
             let edge = R.pointee.windowEdge
             if sequence.follows(edge) {
-                return length > 0 ? .beyondWindow : []
+                return length > 0 ? [.beyondWindow, .held] : []
             }
             if end.precedes(R.pointee.lastAckSent) { return repetition(p) }
             if length > 0, sequence != edge, (sequence &+ length).follows(edge) {
@@ -281,7 +281,10 @@ public struct TCPEmulation {
             if p.pointee.timestamps(value: &value, echo: &echo) {
                 // One tick is forgiven, and so is half of the number space
                 // (Linux: tcp_paws_check()).
-                if R.pointee.tsRecent.distance(after: value) > 1 { return repetition(p) }
+                if R.pointee.tsRecent.distance(after: value) > 1 {
+                    // The receiver may never have got what moved TS.Recent.
+                    return length > 0 ? [.held, .oldTimestamp] : repetition(p)
+                }
                 if isEchoedWrongly(echo) { return held(length) }
                 verdict.insert(.timestamps)
             }

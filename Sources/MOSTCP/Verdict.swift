@@ -29,6 +29,8 @@ public struct Verdict: OptionSet {
     /// Whether the receiver takes the payload cannot be told from what was
     /// captured so far; its acknowledgement will tell.
     public static let held = Verdict(rawValue: 1 << 10)
+    /// … since its timestamp is older than TS.Recent.
+    public static let oldTimestamp = Verdict(rawValue: 1 << 12)
     /// It acknowledges more than its receiver was seen to send. That does not
     /// count; but what was seen is among it.
     public static let beyondSent = Verdict(rawValue: 1 << 11)

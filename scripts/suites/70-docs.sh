@@ -22,9 +22,19 @@ while IFS= read -r page; do
 done < <(grep '\.3$' <<<"$pages")
 
 # What the documents tell a reader to type has to be there. `make …` and
-# `scripts/…` as they stand in code, links relative to their document.
-targets=" $(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | tr '\n' ' ')"
+# `scripts/…` as they stand in code, links relative to their document. A
+# document that says `cd FOLDER` means that folder's Makefile as well.
+targets_of() {
+    local folder
+    {
+        cat Makefile
+        sed -nE 's/^(    |\$ )?cd ([A-Za-z0-9_/.-]+)$/\2/p' "$1" | while IFS= read -r folder; do
+            [ -f "$folder/Makefile" ] && cat "$folder/Makefile"
+        done
+    } | sed -n 's/^\([a-z][a-z -]*\):.*/\1/p' | tr '\n' ' '
+}
 while IFS= read -r document; do
+    targets=" $(targets_of "$document") "
     while IFS= read -r target; do
         check "$document: make $target" test "${targets/ $target / }" != "$targets"
     done < <(grep -oE '(^|[`$] ?|^    )make [a-z]+' "$document" | sed 's/.*make //' | sort -u)
@@ -37,6 +47,6 @@ while IFS= read -r document; do
     while IFS= read -r link; do
         check "$document: link $link" test -e "$(dirname "$document")/${link%%#*}"
     done < <(grep -oE '\]\([^)# ]+[^) ]*\)' "$document" | sed 's/^](//; s/)$//' | grep -vE '^[a-z]+:' | sort -u)
-done < <(find README.md docs ports tests-c -name '*.md' 2>/dev/null | LC_ALL=C sort)
+done < <(find README.md docs ports tests-c Fuzz Benchmarks -name '*.md' 2>/dev/null | LC_ALL=C sort)
 
 finish

@@ -14,6 +14,7 @@ static int seen[2][FLOWS * 2];      /* by context and flow number */
 static uint64_t bytes[2], wrong, raw_seen[2];
 static int ends[2];
 static double first_packet[2];
+static int begun[2];
 
 static double clock_now(void)
 {
@@ -32,6 +33,7 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
     (void)side, (void)event, (void)arg;
     if (first_packet[m->cpu] == 0)
         first_packet[m->cpu] = clock_now();
+    __atomic_store_n(&begun[m->cpu], 1, __ATOMIC_RELEASE);
     if (mtcp_getpeername(m, sock, (struct sockaddr *)ends4, &length, MOS_SIDE_BOTH) == 0) {
         unsigned n = number_of(ntohl(ends4[0].sin_addr.s_addr));
         if (n < FLOWS)
@@ -91,6 +93,7 @@ static void forget(void)
     memset(ends, 0, sizeof ends);
     memset(raw_seen, 0, sizeof raw_seen);
     memset(first_packet, 0, sizeof first_packet);
+    memset(begun, 0, sizeof begun);
     wrong = 0;
 }
 
@@ -247,13 +250,13 @@ static void asking_is_no_setup(void)
     }
     double ready = clock_now();
     pthread_create(&thread, NULL, joiner, m[0]);
-    while (first_packet[1] == 0 && clock_now() - ready < 3) {
+    while (!__atomic_load_n(&begun[1], __ATOMIC_ACQUIRE) && clock_now() - ready < 3) {
         struct mos_stats stats;
         mos_get_stats(m[1], -1, &stats, sizeof stats);
         mtcp_get_connection_cnt(m[1]);
         usleep(20000);
     }
-    check(first_packet[1] != 0, "the context starts although it is asked again and again");
+    check(__atomic_load_n(&begun[1], __ATOMIC_ACQUIRE), "the context starts although it is asked again and again");
     mtcp_app_join(m[1]);
     pthread_join(thread, NULL);
     judge(200, m, frames, 1);

@@ -20,11 +20,13 @@ static void count(int number)
 
 static void destroy_in_handler(int number)
 {
+    int saved = errno;
     (void)number;
     handled++;
     errno = 0;
     destroy_result = mtcp_destroy_context(context);
     destroy_code = errno;
+    errno = saved;
 }
 
 static void count_end(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)

@@ -15,15 +15,20 @@ static void nothing(mctx_t m, int sock, int side, event_t event, filter_arg_t *a
 
 /* A live context with one established flow. */
 static struct {
-    volatile int active; /* its socket, -1: not yet */
-    volatile int packets;
+    int active; /* its socket, -1: not yet */
+    int packets;
 } flow;
+
+static int packet_count(void)
+{
+    return __atomic_load_n(&flow.packets, __ATOMIC_ACQUIRE);
+}
 
 static void on_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
     (void)m, (void)side, (void)event, (void)arg;
-    flow.active = sock;
-    __atomic_add_fetch(&flow.packets, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&flow.active, sock, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&flow.packets, 1, __ATOMIC_RELEASE);
 }
 
 static mctx_t start(struct talk *t)
@@ -56,9 +61,9 @@ static void strangers(void)
     scene("from another thread");
     mctx_t m = start(&t);
     __atomic_store_n(&script[0].held, 0, __ATOMIC_RELEASE);
-    while (flow.packets < 3)
+    while (packet_count() < 3)
         usleep(1000);
-    int sock = flow.active;
+    int sock = __atomic_load_n(&flow.active, __ATOMIC_RELAXED);
     FAILS(mtcp_peek(m, sock, MOS_SIDE_CLI, buffer, sizeof buffer), EPERM);
     FAILS(mtcp_ppeek(m, sock, MOS_SIDE_CLI, buffer, sizeof buffer, 0), EPERM);
     FAILS(mos_peek_iov(m, sock, MOS_SIDE_CLI, &piece, 1), EPERM);
@@ -146,7 +151,7 @@ static void strange_contexts(void)
 
 /* Statistics of each other, from handlers of both, and from outside at once. */
 static mctx_t pair[2];
-static volatile int asked[2];
+static int asked[2];
 
 static void ask_other(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
@@ -200,7 +205,7 @@ static void statistics_from_everywhere(void)
 #define WORKERS 4
 static struct {
     mctx_t m;
-    volatile int stop;
+    int stop;
     uint64_t calls[WORKERS], errors[WORKERS];
 } storm;
 
@@ -216,7 +221,7 @@ static void *worker(void *argument)
     union monitor_filter filter;
     struct timeval soon = { 0, 100 };
     memset(&filter, 0, sizeof filter);
-    while (!storm.stop) {
+    while (!__atomic_load_n(&storm.stop, __ATOMIC_RELAXED)) {
         int raw = mtcp_socket(storm.m, AF_UNSPEC, MOS_SOCK_MONITOR_RAW, 0);
         int sock = mtcp_socket(storm.m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
         int bytes = 1000;
@@ -245,14 +250,14 @@ static void set_up_storm(void)
     say_text(&t, 0, "again and again");
     script[0].repeat = 1;
     __atomic_store_n(&script[0].held, 0, __ATOMIC_RELEASE);
-    while (flow.packets < 100)
+    while (packet_count() < 100)
         usleep(1000);
     for (size_t i = 0; i < WORKERS; i++)
         pthread_create(&threads[i], NULL, worker, (void *)i);
-    int before = __atomic_load_n(&flow.packets, __ATOMIC_RELAXED);
+    int before = packet_count();
     sleep(2);
-    int between = __atomic_load_n(&flow.packets, __ATOMIC_RELAXED) - before;
-    storm.stop = 1;
+    int between = packet_count() - before;
+    __atomic_store_n(&storm.stop, 1, __ATOMIC_RELAXED);
     uint64_t calls = 0, errors = 0, least = UINT64_MAX;
     for (size_t i = 0; i < WORKERS; i++) {
         pthread_join(threads[i], NULL);

@@ -1095,13 +1095,12 @@ def paws_pure_ack(talk):
     t.send(b"good")
 
 
-@trick(STAMPS, "a far timestamp whose TTL ends at the router", "RFC 7323 §4.3",
-       {1: "what PAWS rejects is not taken; when the host acknowledges it there is a gap, and the timestamp is forgotten"})
+@trick(STAMPS, "a far timestamp whose TTL ends at the router", "RFC 7323 §4.3")
 def paws_poison_ttl(talk):
     t = talk(ts=True).handshake()
     t.send(b"good")
     t.evil(b"", flags="A", ts=t.ts + 1000000, arrives=False, ip=dict(ttl=1))
-    t.send(b"lost")
+    t.send(b"good")
     t.send(b"good")
 
 
