@@ -20,6 +20,11 @@ struct DispatchFrame {
     /// The node of the built-in event's region that runs, or ran when the walk
     /// left that region.
     var rootPosition: UInt32
+    /// What the dispatch is on.
+    var socket: Int32
+    var side: Int32
+    /// Its socket was closed or stopped: nothing more of it runs.
+    var isAbandoned: Bool
 }
 
 /// One event raised in a dispatch. Indexes are into the frame's entries (`batch`,

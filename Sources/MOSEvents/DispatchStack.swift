@@ -58,6 +58,15 @@ public struct DispatchStack {
         return frames[depth &- 1].raise(event)
     }
 
+    /// No filter or handler runs any more in the dispatches that are going on
+    /// for this socket and side (2: all sides): a handler has closed it, or
+    /// stopped its monitoring.
+    public func abandon(socket: Int32, side: Int32) {
+        for at in 0..<depth where frames[at].socket == socket && (side == 2 || frames[at].side == side) {
+            frames[at].isAbandoned = true
+        }
+    }
+
     /// Raises the built-in event `root`, one bit, on a socket: runs what `set`
     /// has for it and below it.
     ///
@@ -100,12 +109,15 @@ public struct DispatchStack {
         let frame = frames + depth
         state.pointee.depth = depth &+ 1
         frame.pointee.set = nil
+        frame.pointee.socket = socket
+        frame.pointee.side = side
+        frame.pointee.isAbandoned = false
         if set.pointee.raisableCount == 0 {
             if node.pointee.span == 1, let handler = node.pointee.handler {
                 // Nothing but the built-in event's own handler.
                 handler(context, socket, side, UInt64(root), argument(of: node))
             } else {
-                walk(set.nodes, start, context, socket, side)
+                walk(frame, set.nodes, start, context, socket, side)
             }
         } else {
             walkRaising(frame, set, start, context, socket, side)
@@ -123,19 +135,26 @@ public struct DispatchStack {
 
     /// The walk of a set without allocated events.
     private func walk(
-        _ nodes: UnsafeMutablePointer<EventNode>, _ start: Int, _ context: mctx_t?, _ socket: Int32,
-        _ side: Int32
+        _ frame: UnsafeMutablePointer<DispatchFrame>, _ nodes: UnsafeMutablePointer<EventNode>, _ start: Int,
+        _ context: mctx_t?, _ socket: Int32, _ side: Int32
     ) {
         var node = nodes + start
         let end = node + Int(node.pointee.span)
         while node < end {
             let event = UInt64(node.pointee.event)
             let argument = argument(of: node)
-            if let filter = node.pointee.filter, !filter(context, socket, side, event, argument) {
-                node += Int(node.pointee.span)
-                continue
+            if let filter = node.pointee.filter {
+                let holds = filter(context, socket, side, event, argument)
+                if frame.pointee.isAbandoned { return }
+                if !holds {
+                    node += Int(node.pointee.span)
+                    continue
+                }
             }
-            if let handler = node.pointee.handler { handler(context, socket, side, event, argument) }
+            if let handler = node.pointee.handler {
+                handler(context, socket, side, event, argument)
+                if frame.pointee.isAbandoned { return }
+            }
             node += 1
         }
     }
@@ -204,12 +223,19 @@ public struct DispatchStack {
             frame.pointee.mark = mark
             let event = UInt64(node.pointee.event)
             let argument = argument(of: node)
-            if let filter = node.pointee.filter, !filter(context, socket, side, event, argument) {
-                frame.pointee.count = mark
-                at &+= node.pointee.span
-                continue
+            if let filter = node.pointee.filter {
+                let holds = filter(context, socket, side, event, argument)
+                if frame.pointee.isAbandoned { break }
+                if !holds {
+                    frame.pointee.count = mark
+                    at &+= node.pointee.span
+                    continue
+                }
             }
-            if let handler = node.pointee.handler { handler(context, socket, side, event, argument) }
+            if let handler = node.pointee.handler {
+                handler(context, socket, side, event, argument)
+                if frame.pointee.isAbandoned { break }
+            }
             if frame.pointee.count != mark, let entries = frame.pointee.entries {
                 let batch = entries + Int(mark)
                 batch.pointee.next = mark

@@ -15,6 +15,7 @@ public struct EventSetTable {
         var draft: EventSetDraft
         var transitions: TransitionCache
         var limbo: EventSetPointer?
+        var limboCount: Int
         var lastSerial: UInt64
         var liveCount: Int
         var setBytes: Int
@@ -51,7 +52,7 @@ public struct EventSetTable {
         state = memory.assumingMemoryBound(to: State.self)
         state.initialize(
             to: State(
-                index: index, draft: draft, transitions: transitions, limbo: nil, lastSerial: 0,
+                index: index, draft: draft, transitions: transitions, limbo: nil, limboCount: 0, lastSerial: 0,
                 liveCount: 0, setBytes: 0, hashMask: hashMask))
     }
 
@@ -102,12 +103,14 @@ public struct EventSetTable {
         set.pointee.isInLimbo = true
         set.pointee.nextInLimbo = state.pointee.limbo
         state.pointee.limbo = set
+        state.pointee.limboCount &+= 1
     }
 
     /// Frees sets that nobody holds, at most `limit` of them (or of those that
-    /// came back meanwhile), so that the end of many flows at once is no long
-    /// pause. Call it between bursts, never while anything is dispatched on
-    /// this context.
+    /// came back meanwhile) or an eighth of all, whichever is more: the end of
+    /// many flows at once is no long pause, and no more wait than eight times
+    /// what comes between two calls. Call it between bursts, never while
+    /// anything is dispatched on this context.
     @inline(__always)
     public func reap(limit: Int = 256) {
         if state.pointee.limbo != nil { emptyLimbo(limit) }
@@ -115,9 +118,10 @@ public struct EventSetTable {
 
     @inline(never)
     private func emptyLimbo(_ limit: Int) {
-        var left = limit
+        var left = max(limit, state.pointee.limboCount / 8)
         while left > 0, let set = state.pointee.limbo {
             left &-= 1
+            state.pointee.limboCount &-= 1
             state.pointee.limbo = set.pointee.nextInLimbo
             set.pointee.nextInLimbo = nil
             set.pointee.isInLimbo = false

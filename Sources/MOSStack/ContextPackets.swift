@@ -221,9 +221,23 @@ extension Context {
         // Built behind the copy that mtcp_getlastpkt made, which the caller's
         // pointers may point into.
         let frame = copyFrame + Context.frameRoom * 3 - 512
-        memset(frame, 0, 14 + ipLength)
-        frame.storeBigEndian16(isIPv6 ? 0x86dd : 0x0800, 12)
-        let header = frame + 14
+        memset(frame, 0, LinkHeader.capacity + ipLength)
+        var linkLength = 14
+        var input = Int(packet.pointee.in_ifidx)
+        if s.pointee.kind == .monitorActive {
+            let toServer = isFromClient(s.pointee.flow, ipBytes, isIPv6)
+            input = inputInterface(s.pointee.flow, toServer: toServer)
+            if let link = link(s.pointee.flow, toServer: toServer) {
+                link.write(to: frame)
+                linkLength = link.length
+            } else if let ethernet = packet.pointee.ethh {
+                memcpy(frame, ethernet, 12)
+            }
+        } else if let ethernet = packet.pointee.ethh {
+            memcpy(frame, ethernet, 12)
+        }
+        frame.storeBigEndian16(isIPv6 ? 0x86dd : 0x0800, linkLength - 2)
+        let header = frame + linkLength
         if isIPv6 {
             memcpy(header, ipBytes, 40)
             header.storeBigEndian16(UInt16(total - 40), 4)
@@ -245,27 +259,36 @@ extension Context {
         segment[12] = UInt8(tcpLength / 4) << 4
         if payloadLength > 0, let payload = packet.pointee.payload { memcpy(segment + tcpLength, payload, payloadLength) }
         Self.writeTCPChecksum(header, isIPv6: isIPv6, segment, tcpLength + payloadLength)
-        if let ethernet = packet.pointee.ethh { memcpy(frame, ethernet, 12) }
 
-        let input = s.pointee.kind == .monitorActive ? inputInterface(s.pointee.flow, header, isIPv6) : Int(packet.pointee.in_ifidx)
         let destination = isIPv6 ? 0 : UnsafePointer(header).bigEndian32(16)
         guard forwarder.sendLike(
-            input: input, UnsafePointer(frame), UInt32(14 + total), destination: destination, isIPv4: !isIPv6, self)
+            input: input, UnsafePointer(frame), UInt32(linkLength + total), destination: destination, isIPv4: !isIPv6, self)
         else {
             stats.pointee.drop_no_route &+= 1
             throw Errno(ENETUNREACH)
         }
     }
 
-    /// The interface on which packets of the flow with this direction come in.
-    private func inputInterface(_ found: UInt32, _ ip: UnsafePointer<UInt8>, _ isIPv6: Bool) -> Int {
+    /// Whether a packet with this IP header is one of the client's.
+    private func isFromClient(_ found: UInt32, _ ip: UnsafePointer<UInt8>, _ isIPv6: Bool) -> Bool {
         let beside = extensions + Int(found)
         let f = flow(found)
         let source = isIPv6 ? IPv6Address(ip + 8) : IPv6Address(UInt64(ip.bigEndian32(12)), 0)
-        let client = isIPv6 ? beside.pointee.clientAddress : IPv6Address(UInt64(f.pointee.clientAddress), 0)
-        let fromClient = source == client
+        let client = f.pointee.flags.contains(.ipv6)
+            ? beside.pointee.clientAddress : IPv6Address(UInt64(f.pointee.clientAddress), 0)
+        return source == client
             || f.pointee.flags.contains(.translated) && source == beside.pointee.outerClientAddress
-        return Int(fromClient ? f.pointee.clientInterface : f.pointee.serverInterface)
+    }
+
+    /// The interface on which packets of the flow with this direction come in.
+    private func inputInterface(_ found: UInt32, toServer: Bool) -> Int {
+        let client = Int(flow(found).pointee.clientInterface)
+        let server = Int(flow(found).pointee.serverInterface)
+        if toServer { return client }
+        if server >= 0 { return server }
+        // It has not spoken yet: its packets will come by the wire's other end.
+        let partner = forwarder.partner(of: client)
+        return partner >= 0 ? partner : client
     }
 
     /// `mtcp_reset_conn`: a RST to both ends, with the numbers that each
@@ -279,7 +302,10 @@ extension Context {
     private func sendReset(_ id: Int32, _ found: UInt32, to receiver: Int) throws(Errno) {
         let f = flow(found)
         let side = f.side(receiver)
-        guard side.pointee.state.knowsPeer else { return }
+        // An end that has sent its SYN and heard nothing takes a RST that
+        // acknowledges it (RFC 9293 §3.10.7.3); one that knows of nothing
+        // needs none.
+        guard side.pointee.state.knowsPeer || side.pointee.state == .synSent else { return }
         let sender = 1 - receiver
         let isIPv6 = f.pointee.flags.contains(.ipv6)
         let beside = extensions + Int(found)
@@ -314,7 +340,7 @@ extension Context {
         let serverPort = outer ? beside.pointee.outerServerPort : f.pointee.serverPort
         tcp.storeBigEndian16(sender == 0 ? clientPort : serverPort, 0)
         tcp.storeBigEndian16(sender == 0 ? serverPort : clientPort, 2)
-        tcp.storeBigEndian32(side.pointee.rcvNxt, 4)
+        tcp.storeBigEndian32(side.pointee.state == .synSent ? 0 : side.pointee.rcvNxt, 4)
         tcp.storeBigEndian32(side.pointee.sndNxt, 8)
         tcp[12] = 0x50
         tcp[13] = TCPFlags.rst | TCPFlags.ack

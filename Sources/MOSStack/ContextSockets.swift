@@ -69,6 +69,7 @@ extension Context {
             try stop(id, side: Int32(MOS_SIDE_BOTH))
         case .monitorStream:
             s.pointee.flags.insert(.closed)
+            dispatcher.abandon(socket: id, side: Int32(MOS_SIDE_BOTH))
             // No handler of its active sockets is called again.
             for at in 0..<sockets.highWater {
                 let active = socket(at)
@@ -76,12 +77,14 @@ extension Context {
                     !active.pointee.flags.isSuperset(of: .bothStopped)
                 {
                     active.pointee.flags.formUnion(.bothStopped)
+                    dispatcher.abandon(socket: Int32(bitPattern: at), side: Int32(MOS_SIDE_BOTH))
                     queueStop(active.pointee.flow)
                 }
             }
             closeLater(UInt32(bitPattern: id))
         case .monitorRaw:
             s.pointee.flags.insert(.closed)
+            dispatcher.abandon(socket: id, side: Int32(MOS_SIDE_BOTH))
             closeLater(UInt32(bitPattern: id))
         case .unused:
             throw .badSocket
@@ -231,6 +234,7 @@ extension Context {
         case Int32(MOS_SIDE_BOTH): s.pointee.flags.formUnion(.bothStopped)
         default: throw .invalid
         }
+        dispatcher.abandon(socket: id, side: side)
         queueStop(s.pointee.flow)
     }
 

@@ -80,6 +80,7 @@ struct Forwarder {
         let input = Int(p.pointee.port)
         let partner = ports[input].partner
         if partner >= 0 {
+            context.noteLink(p)
             let out = ports + partner
             acquire(out)
             let code = out.pointee.port.forward(queue: out.pointee.queue, frame: frame)
@@ -93,10 +94,16 @@ struct Forwarder {
     /// The frame that a handler changed.
     func forwardModified(_ context: Context, _ p: UnsafePointer<Packet>) {
         guard let m = context.current.modified, let way = way(p, destination: m.destination) else {
-            context.portStats[Int(p.pointee.port)].drop_no_route &+= 1
+            if routeCount > 0 { context.portStats[Int(p.pointee.port)].drop_no_route &+= 1 }
             return
         }
+        if !way.routed { context.noteLink(p) }
         send(UnsafePointer(context.outFrame), m.length, way.port, routedTo: way.routed ? m.destination : nil, m.timestamp, context)
+    }
+
+    /// The interface at the other end of the wire, or -1.
+    func partner(of interface: Int) -> Int {
+        interface >= 0 && interface < portCount ? ports[interface].partner : -1
     }
 
     func forwardNonIP(_ frame: UnsafePointer<mos_io_frame>, _ p: UnsafePointer<Packet>, _ context: Context) {

@@ -380,6 +380,46 @@ static void live(void)
     WORKS(mtcp_destroy());
 }
 
+/* What a timer's handler sends while nothing is received goes out at once. */
+static int idle_flow = -1, idle_result = 99;
+static void idle_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)m, (void)side, (void)event, (void)arg;
+    __atomic_store_n(&idle_flow, sock, __ATOMIC_RELEASE);
+}
+
+static void idle_reset(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
+{
+    (void)id, (void)side, (void)event, (void)arg;
+    __atomic_store_n(&idle_result, mtcp_reset_conn(m, __atomic_load_n(&idle_flow, __ATOMIC_ACQUIRE)), __ATOMIC_RELEASE);
+}
+
+static void idle_sending(void)
+{
+    struct talk t;
+    scene("a timer that sends while nothing is received");
+    script_begin();
+    script[0].live = script[1].live = script[0].held = 1;
+    talk_init(&t, 1);
+    say(&t, 0, SYN, NULL, 0);
+    WORKS(begin("script:a 0x1\nscript:b 0x1", "nic_forward_table { script:a script:b }"));
+    mctx_t m = mtcp_create_context(0);
+    int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_START, MOS_HK_RCV, idle_start));
+    __atomic_store_n(&script[0].held, 0, __ATOMIC_RELEASE);
+    double begun = now();
+    while (__atomic_load_n(&idle_flow, __ATOMIC_ACQUIRE) < 0 && now() - begun < 10)
+        usleep(1000);
+    usleep(50000);
+    uint64_t flushes = __atomic_load_n(&script[0].flushes, __ATOMIC_ACQUIRE);
+    WORKS(set(m, 1, 1000, idle_reset));
+    while (__atomic_load_n(&script[0].flushes, __ATOMIC_ACQUIRE) == flushes && now() - begun < 10)
+        usleep(1000);
+    check_int(__atomic_load_n(&idle_result, __ATOMIC_ACQUIRE), 0, "it is sent");
+    check(__atomic_load_n(&script[0].flushes, __ATOMIC_ACQUIRE) > flushes, "and flushed");
+    WORKS(mtcp_destroy());
+}
+
 /* A timer of a context that nothing is read for. */
 static void idle_context(void)
 {
@@ -411,6 +451,7 @@ int main(void)
     determinism();
     reproducible();
     live();
+    idle_sending();
     idle_context();
     return finish();
 }

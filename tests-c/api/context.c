@@ -407,6 +407,32 @@ static void from_thread(void)
     WORKS(mtcp_destroy());
 }
 
+/* mtcp_destroy while another thread is inside mtcp_app_join. */
+static void *joining(void *m)
+{
+    mtcp_app_join((mctx_t)m);
+    return NULL;
+}
+
+static void destroyed_under_a_joiner(void)
+{
+    scene("mtcp_destroy while another thread joins");
+    for (int round = 0; round < 10; round++) {
+        pthread_t thread;
+        script_begin();
+        script[0].live = 1;
+        if (begin(NULL, NULL) != 0)
+            break;
+        mctx_t m = mtcp_create_context(0);
+        pthread_create(&thread, NULL, joining, m);
+        usleep(20000);
+        if (mtcp_destroy() != 0)
+            check(0, "mtcp_destroy");
+        pthread_join(thread, NULL);
+    }
+    check(1, "ends both");
+}
+
 /* Many threads destroy at once, while one sets things up. */
 static void *many_destroyers(void *unused)
 {
@@ -608,6 +634,7 @@ int main(void)
     pending_timers();
     from_handler();
     from_thread();
+    destroyed_under_a_joiner();
     from_many();
     never_joined();
     without_interface();

@@ -653,6 +653,96 @@ static void resets(void)
     }
 }
 
+/* What a packet of our own wears: MAC addresses and tags of the flow's packets. */
+static void links(void)
+{
+    for (int tags = 0; tags < 3; tags++) {
+        struct talk t;
+        scene(tags == 0 ? "the link header of our own packets" : tags == 1 ? "the same in a VLAN" : "the same in two VLANs");
+        script_begin();
+        talk_init(&t, 1);
+        t.input[1] = 1;
+        t.vlan = tags > 0 ? 7 : 0;
+        t.outer_vlan = tags > 1 ? 8 : 0;
+        say_hello(&t);
+        say_text(&t, 0, "hello");
+        script_burst(0);
+        calls = 0;
+        reset_when = 1;
+        /* From NEW_DATA, where there is no packet. */
+        play(pair, "nic_forward_table { script:a script:b }\nburst = 1", reset_setup);
+        check_int(calls, 1, "the handler ran");
+        uint32_t length = ip_at(&t);
+        const struct script_sent *server = &script[1].sent[script[1].sent_count - 1];
+        const struct script_sent *client = &script[0].sent[script[0].sent_count - 1];
+        check_int(server->len, length + 40, "to the server, its length");
+        check_bytes(server->data, script[0].frames[0].data, length, "as the client's packets have it");
+        check_int(client->len, length + 40, "to the client, its length");
+        check_bytes(client->data, script[1].frames[0].data, length, "as the server's packets have it");
+    }
+}
+
+/* A firewall: the first SYN is dropped, and its sender told. */
+static void reject(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)event, (void)arg;
+    calls++;
+    WORKS(mtcp_setlastpkt(m, sock, side, 0, NULL, 0, MOS_DROP));
+    WORKS(mtcp_reset_conn(m, sock));
+}
+
+static void reject_setup(mctx_t m)
+{
+    int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_START, MOS_HK_SND, reject));
+}
+
+static void rejected(void)
+{
+    struct talk t;
+    scene("mtcp_reset_conn on the first SYN");
+    script_begin();
+    talk_init(&t, 1);
+    t.vlan = 7;
+    say(&t, 0, SYN, NULL, 0);
+    calls = 0;
+    play(pair, forwards, reject_setup);
+    check_int(calls, 1, "the handler ran");
+    check_int((long long)script[1].sent_count, 0, "the server, which knows of nothing, gets nothing");
+    if (check_int((long long)script[0].sent_count, 1, "the client gets one packet")) {
+        const uint8_t *frame = script[0].sent[0].data, *in = script[0].frames[0].data, *tcp = frame + tcp_at(&t);
+        check(memcmp(frame, in + 6, 6) == 0 && memcmp(frame + 6, in, 6) == 0 && memcmp(frame + 12, in + 12, 6) == 0,
+              "in its VLAN, with its MAC address");
+        check(tcp[13] == (RST | ACK) && get32(tcp + 8) == t.isn[0] + 1, "a RST that acknowledges its SYN");
+        check(tcp_checksum_good(frame + ip_at(&t)), "with a right checksum");
+    }
+}
+
+/* A handler that changes packets where nothing is forwarded. */
+static void touch(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    unsigned char ttl = 9;
+    (void)event, (void)arg;
+    WORKS(mtcp_setlastpkt(m, sock, side, 8, &ttl, 1, MOS_OVERWRITE | MOS_IP_HDR));
+}
+
+static void touch_setup(mctx_t m)
+{
+    int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_START, MOS_HK_SND, touch));
+}
+
+static void tapped(void)
+{
+    struct talk t;
+    scene("a changed packet on a tap");
+    script_begin();
+    talk_init(&t, 1);
+    say(&t, 0, SYN, NULL, 0);
+    play(NULL, NULL, touch_setup);
+    check_int((long long)played.drop_no_route, 0, "is not lost for want of a route, since there are none");
+}
+
 /* out= of a trace device. */
 static void to_file(void)
 {
@@ -715,6 +805,9 @@ int main(void)
     sending();
     unreachable();
     resets();
+    links();
+    rejected();
+    tapped();
     to_file();
     return finish();
 }

@@ -122,7 +122,7 @@ static int script_tx_forward(void *port, uint32_t queue, const struct mos_io_fra
 static void script_tx_flush(void *port, uint32_t queue)
 {
     (void)queue;
-    ((struct script *)port)->flushes++;
+    __atomic_add_fetch(&((struct script *)port)->flushes, 1, __ATOMIC_RELEASE);
 }
 
 static void script_stats(void *port, struct mos_io_stats *out)
