@@ -284,15 +284,18 @@ extension Context {
             let low = max(start, stored)
             let high = min(start &+ length, end)
             if low < high { count = high &- low }
-            if start < stored {
-                let part = min(length, stored &- start)
-                if buffer.pointee.hasReceived(anyOf: start, length: UInt32(part)) { count &+= part }
-            }
         }
-        if start &+ length > end, buffer.pointee.hasOutOfOrder {
-            let low = max(start, end)
-            let part = start &+ length &- low
-            if buffer.pointee.hasReceived(anyOf: low, length: UInt32(part)) { count &+= part }
+        guard buffer.pointee.hasReceived(anyOf: start, length: UInt32(length)) else { return count }
+        // What is forgotten was received; of the rest, the ranges tell.
+        let stop = start &+ length
+        let held = min(buffer.pointee.heldStart, stored)
+        if start < held { count &+= min(stop, held) &- start }
+        var at = 0
+        while let range = buffer.pointee.range(at), range.start < stop {
+            let low = max(start, max(range.start, held))
+            let high = min(stop, range.end)
+            if low < high { count &+= high &- low }
+            at &+= 1
         }
         return count
     }

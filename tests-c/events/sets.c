@@ -1,4 +1,5 @@
-/* Event sets from outside: their number (mos_get_stats), and the memory that
+/* (It measures memory: not under a sanitizer.)
+ * Event sets from outside: their number (mos_get_stats), and the memory that
  * they take and give back. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
