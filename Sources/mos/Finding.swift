@@ -4,8 +4,6 @@ struct Finding {
     let text: String
     /// What to do; empty when nothing is missing.
     var advice: [String] = []
-    /// Without it nothing works at all.
-    var isFatal = false
 
     var isGood: Bool { advice.isEmpty }
 }

@@ -4,14 +4,18 @@ import CMOS
 struct FlowTable {
     let forPeople: Bool
 
-    func write(_ records: [FlowRecord], to stream: StandardStream) {
+    /// Returns the titles of the columns that a terminal had no room for.
+    func write(_ records: [FlowRecord], to stream: StandardStream) -> [String] {
         let day = forPeople ? commonDay(of: records) : nil
         let table = Table([
-            (day ?? "START", .left), ("DURATION", .right), ("CLIENT", .left), ("SERVER", .left),
-            ("BYTES>", .right), ("BYTES<", .right), ("PACKETS>", .right), ("PACKETS<", .right),
-            ("STATES", .left), ("END", .left), ("REXMIT", .right), ("GAPS", .right),
+            .init(day ?? "START", .left), .init("DURATION", .right, spare: 2),
+            .init("CLIENT", .left), .init("SERVER", .left),
+            .init("BYTES>", .right, spare: 1), .init("BYTES<", .right, spare: 1),
+            .init("PACKETS>", .right, spare: 5), .init("PACKETS<", .right, spare: 5),
+            .init("STATES", .left, spare: 4), .init("END", .left),
+            .init("REXMIT", .right, spare: 3), .init("GAPS", .right, spare: 3),
         ])
-        table.write(records, to: stream) { record in
+        return table.write(records, to: stream, room: forPeople ? stream.columns : nil) { record in
             let client = record.info.side.0
             let server = record.info.side.1
             return [

@@ -70,10 +70,13 @@ struct Flows: ParsableCommand {
             if traces.count > 1 {
                 output.write((isFirst ? "" : "\n") + name + ":\n")
             }
-            FlowTable(forPeople: output.isTerminal).write(collector.records, to: output)
+            let missing = FlowTable(forPeople: output.isTerminal).write(collector.records, to: output)
             if output.isTerminal {
                 let sums = FlowTable.sums(of: collector.records, outcome.stats, countsOrphans: filter == nil)
                 output.write(sums + "\n")
+            }
+            if !missing.isEmpty {
+                output.write("no room for \(missing.joined(separator: " "))\n")
             }
         }
         for complaint in outcome.complaints { StandardStream.error.write("mos: \(complaint)\n") }

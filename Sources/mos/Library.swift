@@ -1,15 +1,7 @@
 import Glibc
 
-/// Shared objects that are there or not.
+/// What the shared objects say that this program is linked with.
 enum Library {
-    /// The DPDK backend, by the names under which libmos looks for it.
-    static var backendNames: [String] { ["libmos-dpdk.so"] }
-
-    /// Loads a shared object to stay; false when there is none.
-    static func open(_ name: String) -> Bool {
-        dlopen(name, RTLD_NOW | RTLD_GLOBAL) != nil
-    }
-
     /// What a function `const char *f(void)` of a loaded object returns; nil
     /// when no loaded object has it.
     static func text(_ function: String) -> String? {

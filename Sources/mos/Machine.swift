@@ -5,7 +5,7 @@ import Glibc
 enum Machine {
     static func examine() -> [Finding] {
         [
-            kernel, cpus, numa, memory, overcommit, libpcap, dpdk, hugepages,
+            kernel, cpus, numa, memory, overcommit, largePages, libpcap, dpdk, hugepages,
             openFiles, lockedMemory, capabilities, interfaces,
         ]
     }
@@ -31,8 +31,11 @@ enum Machine {
     }
 
     private static var numa: Finding {
-        let nodes = SystemFile.firstLine("/sys/devices/system/node/online")
-        return Finding(subject: "NUMA nodes", text: nodes ?? "one (the kernel tells of none)")
+        guard let online = SystemFile.firstLine("/sys/devices/system/node/online") else {
+            return Finding(subject: "NUMA nodes", text: "1 (the kernel tells of none)")
+        }
+        let nodes = CPUList.numbers(online)
+        return Finding(subject: "NUMA nodes", text: "\(nodes.count) (\(CPUList.text(nodes)))")
     }
 
     private static var memory: Finding {
@@ -51,22 +54,27 @@ enum Machine {
             advice: ["sysctl vm.overcommit_memory=0, or keep max_concurrency small"])
     }
 
+    /// Tables of flows and sockets are in these where the kernel gives them.
+    private static var largePages: Finding {
+        let path = "/sys/kernel/mm/transparent_hugepage/enabled"
+        let choice = SystemFile.firstLine(path)?.split(separator: " ").first { $0.hasPrefix("[") }
+        guard let choice else { return Finding(subject: "large pages", text: "not in this kernel") }
+        let mode = choice.filter { $0 != "[" && $0 != "]" }
+        return Finding(
+            subject: "large pages",
+            text: mode == "never" ? "off" : "on (\(mode))",
+            advice: mode == "never" ? ["many flows cost less with them: echo madvise >\(path)"] : [])
+    }
+
     private static var libpcap: Finding {
-        guard let version = Library.text("pcap_lib_version") else {
-            return Finding(
-                subject: "libpcap", text: "not found", advice: ["apt install libpcap0.8"], isFatal: true)
-        }
-        return Finding(subject: "libpcap", text: version)
+        Finding(subject: "libpcap", text: Library.text("pcap_lib_version") ?? "of an unknown version")
     }
 
     private static var dpdk: Finding {
-        guard let name = Library.backendNames.first(where: Library.open) else {
-            return Finding(
-                subject: "DPDK",
-                text: "no backend (\(Library.backendNames[0]) is not installed)",
-                advice: ["devices dpdk0, dpdk1 … need it; traces (pcap:) and interfaces (live:) do not"])
-        }
-        return Finding(subject: "DPDK", text: Library.text("rte_version") ?? name)
+        Finding(
+            subject: "DPDK",
+            text: "no backend in this version",
+            advice: ["give devices dpdk0, dpdk1 … another: MOS_NETDEV=\"dpdk0=live:eth0 dpdk1=pcap:FILE\""])
     }
 
     private static var hugepages: Finding {
@@ -84,8 +92,7 @@ enum Machine {
         }
         return Finding(
             subject: "hugepages",
-            text: sizes.isEmpty ? "not in this kernel" : "none reserved",
-            advice: ["DPDK ports want them: sysctl vm.nr_hugepages=512 (or dpdk_args = --no-huge -m 512)"])
+            text: sizes.isEmpty ? "not in this kernel" : "none reserved (only DPDK would use them)")
     }
 
     private static var openFiles: Finding {
@@ -98,12 +105,8 @@ enum Machine {
 
     private static var lockedMemory: Finding {
         let limit = limit(Int32(__RLIMIT_MEMLOCK.rawValue))
-        guard limit.value != UInt64.max else { return Finding(subject: "locked memory", text: limit.text) }
         return Finding(
-            subject: "locked memory",
-            text: Quantity.bytes(limit.value),
-            advice: limit.value < 64 << 20 && !has(capability: 14)
-                ? ["DPDK and live capture rings may want more: ulimit -l unlimited"] : [])
+            subject: "locked memory", text: limit.value == UInt64.max ? limit.text : Quantity.bytes(limit.value))
     }
 
     private static var capabilities: Finding {

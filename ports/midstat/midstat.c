@@ -258,8 +258,9 @@ print_line(int columns, const char *format, ...)
         length = columns;
     while (length > 0 && line[length - 1] == ' ')
         length--;
-    /* On a terminal what an earlier, longer line left behind goes away. */
-    printf("%.*s%s\n", length, line, columns > 0 ? "\033[K" : "");
+    /* On a terminal what an earlier, longer line left behind goes away. That
+     * comes first: behind a full line it would take its last character. */
+    printf("%s%.*s\n", columns > 0 ? "\033[K" : "", length, line);
 }
 
 static void
@@ -269,13 +270,13 @@ print_table(const struct snapshot *snapshot, int columns, size_t limit)
     const int server = snapshot->width[MOS_SIDE_SVR];
     size_t i;
 
-    print_line(columns, "%-5s %3s  %-*s  %-11s  %-*s  %s", "Proto", "CPU",
+    print_line(columns, "%-5s %3s  %-*s %-11s  %-*s %s", "Proto", "CPU",
                client, "Client Address", "State",
                server, "Server Address", "State");
     for (i = 0; i < snapshot->count && i < limit; i++) {
         const struct row *row = &snapshot->rows[i];
 
-        print_line(columns, "%-5s %3d  %-*s  %-11s  %-*s  %s", row->protocol,
+        print_line(columns, "%-5s %3d  %-*s %-11s  %-*s %s", row->protocol,
                    row->cpu,
                    client, row->address[MOS_SIDE_CLI],
                    state_name(row->state[MOS_SIDE_CLI]),
@@ -288,7 +289,7 @@ print_table(const struct snapshot *snapshot, int columns, size_t limit)
 static void
 print_connections(void)
 {
-    struct snapshot snapshot = { NULL, 0, { 21, 21 } };
+    struct snapshot snapshot = { NULL, 0, { 21, 21 } }; /* any IPv4 end */
     int cpu;
 
     for (cpu = 0; cpu < num_cores; cpu++)
@@ -498,6 +499,7 @@ main(int argc, char **argv)
         if (on_terminal) {
             printf(ENTER_SCREEN);
             atexit(leave_screen);
+            print_connections();        /* none yet, but it is there */
         }
         if (mtcp_settimer(cores[0].context, TIMER_ID, &second, on_timer) < 0) {
             fprintf(stderr, "midstat: no timer: %s\n", strerror(errno));

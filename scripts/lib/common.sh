@@ -30,6 +30,9 @@ log_file() {
     printf '%s/logs/%s.log' "$build_dir" "$1"
 }
 
+# shellcheck disable=SC2034  # for the scripts that source this
+swift_needed=6.3
+
 # find_swift: sets $swift, or ends with what to do.
 find_swift() {
     local candidate
@@ -39,7 +42,7 @@ find_swift() {
             return 0
         fi
     done
-    die "Swift was not found. Install Swift 6.3 or later (https://www.swift.org/install/linux/) and put it in PATH, or set SWIFT=/path/to/swift"
+    die "Swift was not found. Install Swift $swift_needed or later (https://www.swift.org/install/linux/) and put it in PATH, or set SWIFT=/path/to/swift"
 }
 
 # find_clang: sets $clang to clang, the toolchain's own if none is in PATH; 1 if there is none.

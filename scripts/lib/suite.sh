@@ -45,11 +45,17 @@ check() {
     if "$@" >"$output" 2>&1 </dev/null; then pass "$name"; else fail "$name" "$output"; fi
 }
 
-# check_not NAME COMMAND…: passes if the command fails.
+# check_not NAME COMMAND…: passes if the command runs and fails.
 check_not() {
-    local name=$1 output=$work/output.txt
+    local name=$1 output=$work/output.txt status
     shift
-    if "$@" >"$output" 2>&1 </dev/null; then fail "$name" "$output"; else pass "$name"; fi
+    "$@" >"$output" 2>&1 </dev/null
+    status=$?
+    case $status in
+    0) fail "$name" "$output" ;;
+    126 | 127) fail "$name: the command is not there" "$output" ;;
+    *) pass "$name" ;;
+    esac
 }
 
 # run_program NAME COMMAND…: a test program. Lines "ok N - what" and "not ok N - what"

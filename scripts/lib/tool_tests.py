@@ -4,15 +4,18 @@ MOS is the installed program, TOP the checkout. Everything is made in a
 directory of its own.
 """
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 mos, top = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
@@ -190,10 +193,12 @@ check("a reader that leaves ends it as SIGPIPE does", process.wait(timeout=60) =
 # ---- flows: a terminal, and SIGINT ------------------------------------------
 
 
-def on_terminal(arguments, feed, seconds, interrupt=False):
+def on_terminal(arguments, feed, seconds, interrupt=False, columns=0):
     """What `mos ARGUMENTS` shows on a terminal while `feed` goes down its
-    standard input, which then stays open for `seconds`; its status."""
+    standard input, which then stays open for `seconds`; its status. A terminal
+    of 0 columns does not know how wide it is."""
     terminal, other = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen([mos, *arguments], stdin=subprocess.PIPE, stdout=other, stderr=other,
                                env=dict(environment, TERM="xterm"))
     os.close(other)
@@ -235,6 +240,14 @@ lines = [line for line in re.sub(r"[^\n]*\x1b\[K", "", shown).replace("\r", "").
 check("a terminal sees progress", re.search(r"\r-: [\d.]+ packets, \d+ connections\x1b\[K", shown) is not None, repr(shown))
 check("… that is gone in the end, then the table with a sum",
       status == 0 and len(lines) == expected + 2 and lines[-1].startswith("%d connections: " % expected), lines)
+for columns, absent in ((200, []), (80, ["DURATION", "PACKETS>", "PACKETS<", "STATES", "REXMIT", "GAPS"])):
+    shown, status = on_terminal(["flows", web], b"", 1, columns=columns)
+    lines = shown.replace("\r", "").rstrip("\n").split("\n")
+    told = [lines.pop()] if absent else []
+    check("%d columns: no line of the table is longer" % columns, status == 0 and len(lines) == expected + 2
+          and all(len(line) <= columns for line in lines), lines)
+    check("%d columns: what is left out is named" % columns, told == (["no room for " + " ".join(absent)] if absent else [])
+          and not set(absent) & set(lines[0].split()), lines, told)
 shown, status = on_terminal(["flows", "-"], bytes_of_web[:40000], 1.5, interrupt=True)
 check("SIGINT: what was seen so far, status 130", status == 130 and "ESTABLISHED" in shown, shown)
 

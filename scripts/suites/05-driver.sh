@@ -18,6 +18,7 @@ make_suite 40-hangs 'sleep 60; finish'
 make_suite 50-empty 'finish'
 make_suite 60-tap 'run_program tap sh -c "echo ok 1 - a; echo not ok 2 - b; exit 1"; finish'
 make_suite 70-crash 'run_program crash sh -c "kill -SEGV \$\$"; finish'
+make_suite 75-absent 'check_not absent no-such-command; finish'
 make_suite 80-skips 'run_program skips sh -c "echo no tap device; exit 77"; pass four; finish'
 
 drive() {
@@ -37,9 +38,10 @@ expect "a suite that hangs" "1|0 passed, 1 failed" hangs
 expect "a suite without a test" "1|0 passed, 1 failed" empty
 expect "single tests of a program" "1|1 passed, 1 failed" tap
 expect "a program that crashes" "1|0 passed, 1 failed" crash
+expect "a command that is not there is no failure to be glad of" "1|0 passed, 1 failed" absent
 expect "a program that cannot run here" "0|1 passed, 0 failed" skips
-expect "all go on to the end" "1|6 passed, 6 failed"
-expect "a suite that is not there" "1|test: no suite 'x'; there are: good bad dies hangs empty tap crash skips " x
+expect "all go on to the end" "1|6 passed, 7 failed"
+expect "a suite that is not there" "1|test: no suite 'x'; there are: good bad dies hangs empty tap crash absent skips " x
 check "it names the logs" grep -q 'suite bad failed, log: ' <(drive bad >/dev/null; cat "$work/out")
 
 for script in scripts/* scripts/lib/*.sh scripts/suites/*.sh .ci/run; do

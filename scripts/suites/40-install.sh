@@ -19,7 +19,9 @@ check "make install with DESTDIR" quiet_make install PREFIX=/usr/local "DESTDIR=
 for path in lib/libmos.so.$version lib/libmos.so.0 lib/libmos.so lib/libmtcp.so lib/libmos.a \
     include/mtcp_api.h include/mtcp_epoll.h include/mos_api.h include/mtcp_util.h include/mos_ext.h include/mos_io.h \
     lib/pkgconfig/mos.pc lib/pkgconfig/libmos.pc lib/cmake/mos/mosConfig.cmake lib/cmake/mos/mosConfigVersion.cmake \
-    lib/cmake/mos/mosTargets.cmake bin/mos share/man/man3; do
+    lib/cmake/mos/mosTargets.cmake bin/mos share/man/man1/mos.1 share/man/man3/mtcp_peek.3 share/man/man5/mos.conf.5 \
+    share/man/man7/libmos.7 share/bash-completion/completions/mos share/zsh/site-functions/_mos \
+    share/fish/vendor_completions.d/mos.fish; do
     check "$path is installed" test -e "$stage/usr/local/$path"
 done
 check "only public headers are" test "$(find "$stage/usr/local/include" -type f | wc -l)" = 6
@@ -77,7 +79,8 @@ for wanted in 0.2 0.4 1 0.3.99; do
     check_not "CMake: find_package(mos $wanted) is refused" cmake -S tests-c/install/cmake -B "$work/cm-$wanted" "-DCMAKE_PREFIX_PATH=$prefix" "-DWANTED=$wanted"
 done
 
-# The tool.
+# The tool, and its completions as an interactive bash has them.
+check "bash completes: mos fl" bash -c '. "$1" && COMP_WORDS=(mos fl) COMP_CWORD=1 COMP_LINE="mos fl" COMP_POINT=6 && _mos mos fl mos && test "${COMPREPLY[*]}" = flows' - "$prefix/share/bash-completion/completions/mos"
 check "mos --version says $version" sh -c '"$1" --version | grep -qF "$2"' - "$prefix/bin/mos" "$version"
 check_not "mos needs no Swift library" sh -c 'ldd "$1" | grep -i swift' - "$prefix/bin/mos"
 
@@ -91,6 +94,8 @@ tree "$work/by-make" >"$work/make.tree"
 check "gives the same files" diff -u "$work/make.tree" "$work/cmake.tree"
 check "with the same content" diff -r --exclude=installed --no-dereference "$work/by-make" "$work/by-cmake"
 check "install_manifest.txt names them" grep -qx "$work/by-cmake/lib/libmos.so.$version" "$work/cmake/install_manifest.txt"
+check "cmake --build --target uninstall" cmake --build "$work/cmake" --target uninstall
+check "leaves nothing" empty "$work/by-cmake"
 check "ctest knows every suite" sh -c 'test "$(ctest --test-dir "$1" -N | grep -c "Test  *#")" = "$(scripts/test --list | wc -l)"' - "$work/cmake"
 
 finish

@@ -5,7 +5,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit 1
 # shellcheck source=../lib/suite.sh
 . "$top/scripts/lib/suite.sh"
 
-pages=$(find -L docs/man -type f -name '*.[1-9]' 2>/dev/null | LC_ALL=C sort)
+pages=$(find -L docs/man ports -type f -name '*.[1-9]' 2>/dev/null | LC_ALL=C sort)
 while IFS= read -r page; do
     [ -n "$page" ] || continue
     check_not "$(basename "$page") is clean" sh -c 'mandoc -T lint -W warning "$1" 2>&1 | grep -vE "STYLE:|referenced manual not found|missing section argument|\.so is fragile"' - "$page"
@@ -20,6 +20,11 @@ while IFS= read -r page; do
     [ "$name" = libmos ] && continue      # the overview
     check "$name.3 is about an exported function" grep -qx "$name" "$work/functions"
 done < <(grep '\.3$' <<<"$pages")
+
+# Every suite is in the table of docs/building.md, and nothing else.
+scripts/test --list | LC_ALL=C sort >"$work/suites"
+sed -n '/^| suite /,/^$/p' docs/building.md | sed -n 's/^| \(`[^|]*`\) |.*/\1/p' | grep -o '[a-z-]*' | LC_ALL=C sort >"$work/suites.told"
+check "docs/building.md tells of every suite" diff -u "$work/suites" "$work/suites.told"
 
 # What the documents tell a reader to type has to be there. `make …` and
 # `scripts/…` as they stand in code, links relative to their document. A
