@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,18 +25,23 @@
 
 #define EXIT_USAGE 64                   /* sysexits.h: EX_USAGE */
 #define TIMER_ID 1
-#define MAX_RANGES 256                  /* out-of-order ranges looked at */
+#define ADDRESS_BITS 128
 
 /* What a subscriber's name is made of: it needs no quoting in CSV or JSON. */
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz" \
                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-"
 
-/* One line of the subscribers' file. IPv4 prefixes are kept as IPv4-mapped
- * IPv6 prefixes (RFC 4291 section 2.5.5.2), so one table serves both. */
 struct subscriber {
     char name[64];
-    struct in6_addr prefix;
+};
+
+/* One line of the subscribers' file. IPv4 prefixes are kept as IPv4-mapped
+ * IPv6 prefixes (RFC 4291 section 2.5.5.2), so one table serves both. */
+struct prefix {
+    struct in6_addr address;            /* zeros behind the prefix */
     int length;                         /* bits */
+    int subscriber;
+    int line;
 };
 
 /* What one subscriber used on one core: bytes of TCP payload, each way. Only
@@ -48,6 +54,7 @@ struct usage {
     uint64_t forged_packets;            /* retransmissions that differ */
     uint64_t forged_bytes;              /* ... in so many bytes */
     uint64_t unverified;                /* repeated bytes without an original at hand */
+    uint64_t outside;                   /* bytes of packets without a connection */
 };
 
 enum { UP = 0, DOWN = 1 };
@@ -64,10 +71,16 @@ struct account {
 struct core {
     mctx_t context;
     struct usage *usage;                /* for each subscriber; then for all others */
+    struct tcp_ring_fragment *ranges;   /* room for what examine() asks for */
+    size_t num_ranges;
 };
 
 static struct subscriber *subscribers;
 static int num_subscribers;
+static struct prefix *prefixes;         /* the longest first, then by address */
+static int num_prefixes;
+static int prefixes_end[ADDRESS_BITS + 1]; /* where those of a length end; 0: none */
+static pthread_mutex_t exporting = PTHREAD_MUTEX_INITIALIZER;
 static struct core *cores;
 static int num_cores;
 static const char *output;              /* NULL: standard output */
@@ -85,11 +98,12 @@ add(uint64_t *counter, uint64_t amount)
 /* ---- subscribers -------------------------------------------------------- */
 
 static bool
-parse_prefix(char *text, struct subscriber *subscriber)
+parse_prefix(char *text, struct prefix *prefix)
 {
     char *slash = strchr(text, '/'), *rest;
     struct in_addr v4;
     long length = -1;
+    int i;
 
     if (slash) {
         *slash = '\0';
@@ -98,18 +112,113 @@ parse_prefix(char *text, struct subscriber *subscriber)
             return false;
     }
     if (inet_pton(AF_INET, text, &v4) == 1) {
-        memset(&subscriber->prefix, 0, sizeof subscriber->prefix);
-        subscriber->prefix.s6_addr[10] = subscriber->prefix.s6_addr[11] = 0xff;
-        memcpy(&subscriber->prefix.s6_addr[12], &v4, sizeof v4);
+        memset(&prefix->address, 0, sizeof prefix->address);
+        prefix->address.s6_addr[10] = prefix->address.s6_addr[11] = 0xff;
+        memcpy(&prefix->address.s6_addr[12], &v4, sizeof v4);
         if (length > 32)
             return false;
-        subscriber->length = 96 + (length < 0 ? 32 : (int)length);
-        return true;
+        prefix->length = 96 + (length < 0 ? 32 : (int)length);
+    } else {
+        if (length > ADDRESS_BITS || inet_pton(AF_INET6, text, &prefix->address) != 1)
+            return false;
+        prefix->length = length < 0 ? ADDRESS_BITS : (int)length;
     }
-    if (length > 128 || inet_pton(AF_INET6, text, &subscriber->prefix) != 1)
-        return false;
-    subscriber->length = length < 0 ? 128 : (int)length;
+    for (i = prefix->length; i < ADDRESS_BITS; i++)
+        prefix->address.s6_addr[i / 8] &= (uint8_t)~(0x80 >> i % 8);
     return true;
+}
+
+static int
+compare_prefixes(const void *one, const void *other)
+{
+    const struct prefix *a = (const struct prefix *)one;
+    const struct prefix *b = (const struct prefix *)other;
+    const int order = memcmp(&a->address, &b->address, sizeof a->address);
+
+    if (a->length != b->length)
+        return b->length - a->length;
+    return order != 0 ? order : a->line - b->line;
+}
+
+static int
+compare_names(const void *one, const void *other)
+{
+    const struct prefix *a = (const struct prefix *)one;
+    const struct prefix *b = (const struct prefix *)other;
+    const int order = strcmp(subscribers[a->subscriber].name, subscribers[b->subscriber].name);
+
+    return order != 0 ? order : a->line - b->line;
+}
+
+/* Makes one subscriber of the lines that have the same name, and puts the
+ * prefixes in the order in which find_subscriber() looks for them. */
+static int
+arrange(const char *name)
+{
+    int *merged = (int *)malloc(((size_t)num_subscribers + 1) * sizeof *merged);
+    int i, kept = 0;
+
+    if (!merged) {
+        fprintf(stderr, "abacus: %s\n", strerror(errno));
+        return -1;
+    }
+    if (num_prefixes > 0)
+        qsort(prefixes, (size_t)num_prefixes, sizeof *prefixes, compare_names);
+    for (i = 0; i < num_prefixes; i++) {
+        const int number = prefixes[i].subscriber;
+        const int before = i > 0 ? prefixes[i - 1].subscriber : -1;
+
+        merged[number] = number;
+        if (before >= 0 && strcmp(subscribers[before].name, subscribers[number].name) == 0)
+            merged[number] = merged[before];
+    }
+    /* In the order of the file; whoever is first has the lowest number. */
+    for (i = 0; i < num_subscribers; i++) {
+        if (merged[i] == i) {
+            subscribers[kept] = subscribers[i];
+            merged[i] = kept++;
+        } else {
+            merged[i] = merged[merged[i]];
+        }
+    }
+    num_subscribers = kept;
+    for (i = 0; i < num_prefixes; i++)
+        prefixes[i].subscriber = merged[prefixes[i].subscriber];
+    free(merged);
+
+    if (num_prefixes > 0)
+        qsort(prefixes, (size_t)num_prefixes, sizeof *prefixes, compare_prefixes);
+    for (i = 0; i < num_prefixes; i++) {
+        const struct prefix *line = &prefixes[i], *before = line - 1;
+
+        if (i > 0 && line->length == before->length && line->subscriber != before->subscriber
+            && memcmp(&line->address, &before->address, sizeof line->address) == 0) {
+            fprintf(stderr, "%s:%d: line %d gives this address or prefix to %s\n", name,
+                    line->line, before->line, subscribers[before->subscriber].name);
+            return -1;
+        }
+        prefixes_end[line->length] = i + 1;
+    }
+    return 0;
+}
+
+/* Room for one more line. */
+static bool
+make_room(void)
+{
+    const size_t count = (size_t)num_prefixes;
+    struct subscriber *names;
+    struct prefix *lines;
+
+    if ((count & (count - 1)) != 0)     /* it doubles at each power of two */
+        return true;
+    names = (struct subscriber *)realloc(subscribers, (count * 2 + 1) * sizeof *names);
+    if (names)
+        subscribers = names;
+    lines = (struct prefix *)realloc(prefixes, (count * 2 + 1) * sizeof *lines);
+    if (lines)
+        prefixes = lines;
+    return names && lines;
 }
 
 /* Lines of a name and an address or prefix; # starts a comment. */
@@ -125,7 +234,7 @@ read_subscribers(const char *name)
         return -1;
     }
     while (fgets(line, sizeof line, file)) {
-        struct subscriber *grown, *subscriber;
+        struct prefix *next;
         int words;
 
         number++;
@@ -133,52 +242,67 @@ read_subscribers(const char *name)
         words = sscanf(line, "%63s %53s %1s", who, prefix, junk);
         if (words <= 0)
             continue;
-        grown = (struct subscriber *)realloc(subscribers,
-                                             ((size_t)num_subscribers + 1) * sizeof *grown);
-        if (!grown) {
+        if (!make_room()) {
             fprintf(stderr, "abacus: %s\n", strerror(errno));
             fclose(file);
             return -1;
         }
-        subscribers = grown;
-        subscriber = &subscribers[num_subscribers];
-        snprintf(subscriber->name, sizeof subscriber->name, "%s", who);
+        next = &prefixes[num_prefixes];
+        next->line = number;
+        next->subscriber = num_subscribers;
         if (words != 2 || who[strspn(who, NAME_CHARACTERS)] != '\0'
-            || !parse_prefix(prefix, subscriber)) {
+            || !parse_prefix(prefix, next)) {
             fprintf(stderr, "%s:%d: a line is a name (letters, digits, . _ @ -) and "
                             "an address or prefix\n", name, number);
             fclose(file);
             return -1;
         }
+        snprintf(subscribers[num_subscribers].name, sizeof subscribers->name, "%s", who);
         num_subscribers++;
+        num_prefixes++;
+    }
+    if (ferror(file)) {
+        fprintf(stderr, "abacus: %s: %s\n", name, strerror(errno));
+        fclose(file);
+        return -1;
     }
     fclose(file);
-    return 0;
+    return arrange(name);
 }
 
-static bool
-has_prefix(const struct in6_addr *address, const struct in6_addr *prefix, int length)
-{
-    const int bytes = length / 8, bits = length % 8;
-
-    if (memcmp(address, prefix, (size_t)bytes) != 0)
-        return false;
-    return bits == 0
-        || ((address->s6_addr[bytes] ^ prefix->s6_addr[bytes]) >> (8 - bits)) == 0;
-}
-
-/* The subscriber with the longest prefix that fits; -1: none. Once for each
- * connection and end, so a list will do. */
+/* The subscriber with the longest prefix that fits; -1: none. A binary search
+ * for each length that occurs: few, in practice. No IPv6 prefix fits an IPv4
+ * address. */
 static int
 find_subscriber(const struct in6_addr *address)
 {
-    int best = -1, i;
+    const int shortest = IN6_IS_ADDR_V4MAPPED(address) ? ADDRESS_BITS - 32 : 0;
+    struct prefix wanted;
+    int begin = 0;
 
-    for (i = 0; i < num_subscribers; i++)
-        if (has_prefix(address, &subscribers[i].prefix, subscribers[i].length)
-            && (best < 0 || subscribers[i].length > subscribers[best].length))
-            best = i;
-    return best;
+    wanted.address = *address;
+    wanted.line = 0;
+    for (wanted.length = ADDRESS_BITS; wanted.length >= shortest; wanted.length--) {
+        const int end = prefixes_end[wanted.length];
+        int low = begin, high = end;
+
+        if (wanted.length < ADDRESS_BITS)
+            wanted.address.s6_addr[wanted.length / 8] &= (uint8_t)~(0x80 >> wanted.length % 8);
+        if (end == 0)
+            continue;
+        while (low < high) {
+            const int middle = low + (high - low) / 2;
+
+            if (compare_prefixes(&prefixes[middle], &wanted) < 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low < end && memcmp(&prefixes[low].address, &wanted.address, sizeof wanted.address) == 0)
+            return prefixes[low].subscriber;
+        begin = end;
+    }
+    return -1;
 }
 
 /* ---- connections -------------------------------------------------------- */
@@ -316,30 +440,59 @@ compare(mctx_t context, int sock, int receiver, const struct pkt_info *packet,
     }
 }
 
-/* Looks for the parts of the packet that were received before: all below the
- * next byte expected, and what lies in one of the ranges beyond it. */
+/* The ranges of a stream that the receiver's stack holds, lowest first: their
+ * number, or -1. */
+static ssize_t
+read_ranges(mctx_t context, int sock, int receiver)
+{
+    const int option = receiver == MOS_SIDE_CLI ? MOS_FRAGINFO_CLIBUF : MOS_FRAGINFO_SVRBUF;
+    struct core *core = &cores[context->cpu];
+
+    for (;;) {
+        socklen_t count = (socklen_t)(core->num_ranges * sizeof *core->ranges);
+        const size_t room = core->num_ranges > 0 ? core->num_ranges * 2 : 64;
+        struct tcp_ring_fragment *grown;
+
+        if (core->num_ranges > 0) {
+            if (mtcp_getsockopt(context, sock, SOL_MONSOCKET, option, core->ranges, &count) < 0)
+                return -1;
+            if (count < core->num_ranges)
+                return (ssize_t)count;
+        }
+        grown = (struct tcp_ring_fragment *)realloc(core->ranges, room * sizeof *grown);
+        if (!grown)
+            return -1;
+        core->ranges = grown;
+        core->num_ranges = room;
+    }
+}
+
+/* Looks for the parts of the packet that were received before: what lies in a
+ * range that is held, and all below the lowest of these, which was forgotten.
+ * A hole between two ranges was skipped, as the receiver acknowledged what
+ * never came by here: what comes for it now is new. */
 static int
 examine(mctx_t context, int sock, int receiver, const struct pkt_info *packet,
         struct verdict *verdict)
 {
-    struct tcp_ring_fragment ranges[MAX_RANGES];
+    const struct tcp_ring_fragment *ranges;
     struct tcp_buf_info info;
-    const uint64_t begin = packet->offset, end = begin + packet->payloadlen;
+    const uint64_t end = packet->offset + packet->payloadlen;
     socklen_t length = sizeof info;
-    socklen_t count = sizeof ranges;
-    uint64_t next;
-    socklen_t i;
+    uint64_t begin = packet->offset, next, lowest;
+    ssize_t count, i;
 
     memset(verdict, 0, sizeof *verdict);
     if (mtcp_getsockopt(context, sock, SOL_MONSOCKET,
                         receiver == MOS_SIDE_CLI ? MOS_INFO_CLIBUF : MOS_INFO_SVRBUF,
-                        &info, &length) < 0
-        || mtcp_getsockopt(context, sock, SOL_MONSOCKET,
-                           receiver == MOS_SIDE_CLI ? MOS_FRAGINFO_CLIBUF : MOS_FRAGINFO_SVRBUF,
-                           ranges, &count) < 0)
+                        &info, &length) < 0)
         return -1;
+    count = read_ranges(context, sock, receiver);
+    if (count < 0)
+        return -1;
+    ranges = cores[context->cpu].ranges;
     /* The option has the low 32 bits; the packet is less than 2^31 away. */
-    next = begin + (uint64_t)(int64_t)(int32_t)(info.tcpbi_next_byte_expected - (uint32_t)begin);
+    next = end + (uint64_t)(int64_t)(int32_t)(info.tcpbi_next_byte_expected - (uint32_t)end);
 
     /* A keep-alive probe repeats the last byte, whatever it was (RFC 9293
      * section 3.8.4). */
@@ -347,17 +500,20 @@ examine(mctx_t context, int sock, int receiver, const struct pkt_info *packet,
         verdict->repeated = 1;
         return 0;
     }
-    if (begin < next)
-        compare(context, sock, receiver, packet, begin, end < next ? end : next, verdict);
-    for (i = 0; i < count; i++) {
-        uint64_t from = ranges[i].offset, to = ranges[i].offset + ranges[i].len;
+    if (begin > end)                    /* it starts before the stream does */
+        begin = 0;
+    lowest = count > 0 && ranges[0].offset < next ? ranges[0].offset : next;
+    if (begin < lowest) {
+        const uint64_t forgotten = (end < lowest ? end : lowest) - begin;
 
-        if (from < next)
-            from = next;
-        if (from < begin)
-            from = begin;
-        if (to > end)
-            to = end;
+        verdict->repeated += forgotten;
+        verdict->unverified += forgotten;
+    }
+    for (i = 0; i < count && ranges[i].offset < end; i++) {
+        const uint64_t range_end = ranges[i].offset + ranges[i].len;
+        const uint64_t from = ranges[i].offset > begin ? ranges[i].offset : begin;
+        const uint64_t to = range_end < end ? range_end : end;
+
         if (from < to)
             compare(context, sock, receiver, packet, from, to, verdict);
     }
@@ -400,10 +556,43 @@ on_retransmission(mctx_t context, int sock, int receiver, event_t event, filter_
                 "original in %llu of %llu bytes\n",
                 sender == MOS_SIDE_CLI ? account->client : account->server,
                 sender == MOS_SIDE_CLI ? account->server : account->client,
-                (unsigned long long)packet.offset,
+                (unsigned long long)((int64_t)packet.offset < 0 ? 0 : packet.offset),
                 (unsigned long long)verdict.differing,
                 (unsigned long long)verdict.repeated);
     }
+}
+
+/* A packet of no connection that began here: nobody can tell whether its bytes
+ * were paid for. They are neither charged nor compared, but shown. */
+static void
+on_orphan(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    struct usage *usage = cores[context->cpu].usage;
+    struct account account;
+    struct usage *paying[2];
+    struct pkt_info packet;
+    struct in6_addr ends[2];
+    const uint8_t *ip;
+
+    (void)event, (void)arg;
+    if (mtcp_getlastpkt(context, sock, side, &packet) < 0 || packet.payloadlen == 0)
+        return;
+    ip = (const uint8_t *)packet.iph;
+    memset(ends, 0, sizeof ends);
+    if (ip[0] >> 4 == 4) {
+        for (side = MOS_SIDE_CLI; side <= MOS_SIDE_SVR; side++) {
+            ends[side].s6_addr[10] = ends[side].s6_addr[11] = 0xff;
+            memcpy(&ends[side].s6_addr[12], ip + 12 + side * 4, 4);
+        }
+    } else {
+        memcpy(ends, ip + 8, sizeof ends);
+    }
+    for (side = MOS_SIDE_CLI; side <= MOS_SIDE_SVR; side++)
+        account.subscriber[side] = find_subscriber(&ends[side]);
+    payers(&account, usage, paying);
+    for (side = MOS_SIDE_CLI; side <= MOS_SIDE_SVR; side++)
+        if (paying[side])
+            add(&paying[side]->outside, packet.payloadlen);
 }
 
 /* Once for each side; the second call finds no account. */
@@ -445,8 +634,8 @@ print_usage(FILE *file, const char *name, const struct usage *usage)
                    "\"up_bytes\":%llu,\"down_bytes\":%llu,"
                    "\"up_repeated\":%llu,\"down_repeated\":%llu,"
                    "\"forged_packets\":%llu,\"forged_bytes\":%llu,"
-                   "\"unverified_bytes\":%llu}\n"
-                 : "%s,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu\n",
+                   "\"unverified_bytes\":%llu,\"outside_bytes\":%llu}\n"
+                 : "%s,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu,%llu\n",
             name, (unsigned long long)usage->connections,
             (unsigned long long)usage->charged[UP],
             (unsigned long long)usage->charged[DOWN],
@@ -454,13 +643,34 @@ print_usage(FILE *file, const char *name, const struct usage *usage)
             (unsigned long long)usage->repeated[DOWN],
             (unsigned long long)usage->forged_packets,
             (unsigned long long)usage->forged_bytes,
-            (unsigned long long)usage->unverified);
+            (unsigned long long)usage->unverified,
+            (unsigned long long)usage->outside);
+}
+
+/* A new file beside the output. */
+static FILE *
+open_temporary(char name[PATH_MAX])
+{
+    FILE *file = NULL;
+    int descriptor = -1;
+
+    if (snprintf(name, PATH_MAX, "%s.XXXXXX", output) < PATH_MAX)
+        descriptor = mkstemp(name);
+    else
+        errno = ENAMETOOLONG;
+    if (descriptor >= 0) {
+        fchmod(descriptor, 0644);
+        file = fdopen(descriptor, "w");
+    }
+    if (!file)
+        fprintf(stderr, "abacus: %s: %s\n", output, strerror(errno));
+    return file;
 }
 
 /* Writes all of it: to standard output, or to a new file that then takes the
  * output's name, so that a reader never sees half of one. */
 static int
-export_usage(void)
+write_usage(void)
 {
     char temporary[PATH_MAX];
     FILE *file = stdout;
@@ -469,20 +679,14 @@ export_usage(void)
     int i;
 
     if (output) {
-        int descriptor = -1;
-
-        if (snprintf(temporary, sizeof temporary, "%s.XXXXXX", output) < (int)sizeof temporary)
-            descriptor = mkstemp(temporary);
-        file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
-        if (!file) {
-            fprintf(stderr, "abacus: %s: %s\n", output, strerror(errno));
+        file = open_temporary(temporary);
+        if (!file)
             return -1;
-        }
-        fchmod(descriptor, 0644);
     }
     if (!json)
         fprintf(file, "subscriber,connections,up_bytes,down_bytes,up_repeated,"
-                      "down_repeated,forged_packets,forged_bytes,unverified_bytes\n");
+                      "down_repeated,forged_packets,forged_bytes,unverified_bytes,"
+                      "outside_bytes\n");
     for (i = 0; i < num_subscribers; i++) {
         usage = total(i);
         print_usage(file, subscribers[i].name, &usage);
@@ -501,6 +705,32 @@ export_usage(void)
         fprintf(stderr, "abacus: %s: %s\n", output ? output : "standard output",
                 strerror(errno));
     return failed ? -1 : 0;
+}
+
+/* One at a time: two signals may be answered by two cores. */
+static int
+export_usage(void)
+{
+    int result;
+
+    pthread_mutex_lock(&exporting);
+    result = write_usage();
+    pthread_mutex_unlock(&exporting);
+    return result;
+}
+
+/* Whether there can be an output: better to know before the work is done. */
+static bool
+can_export(void)
+{
+    char temporary[PATH_MAX];
+    FILE *file = output ? open_temporary(temporary) : NULL;
+
+    if (!file)
+        return !output;
+    fclose(file);
+    unlink(temporary);
+    return true;
 }
 
 static void
@@ -543,11 +773,16 @@ monitor(mctx_t context)
     if (mtcp_setsockopt(context, sock, SOL_MONSOCKET, MOS_CLIBUF, &buffer_size,
                         sizeof buffer_size) < 0
         || mtcp_setsockopt(context, sock, SOL_MONSOCKET, MOS_SVRBUF, &buffer_size,
-                           sizeof buffer_size) < 0)
+                           sizeof buffer_size) < 0) {
+        if (errno == EINVAL)
+            fprintf(stderr, "abacus: -b %d is more than the configuration's rmem_max\n",
+                    buffer_size);
         return -1;
+    }
     if (mtcp_register_callback(context, sock, MOS_ON_PKT_IN, MOS_HK_SND, on_packet) < 0
         || mtcp_register_callback(context, sock, MOS_ON_REXMIT, MOS_HK_RCV,
                                   on_retransmission) < 0
+        || mtcp_register_callback(context, sock, MOS_ON_ORPHAN, MOS_NULL, on_orphan) < 0
         || mtcp_register_callback(context, sock, MOS_ON_CONN_END, MOS_HK_SND, on_end) < 0)
         return -1;
     return 0;
@@ -624,14 +859,16 @@ main(int argc, char **argv)
         usage_text(stderr);
         return EXIT_USAGE;
     }
-    if (read_subscribers(list) < 0) {
+    if (read_subscribers(list) < 0 || !can_export()) {
         free(subscribers);
+        free(prefixes);
         return EXIT_FAILURE;
     }
 
     if (mtcp_init(file) < 0) {
         fprintf(stderr, "abacus: cannot start: %s\n", strerror(errno));
         free(subscribers);
+        free(prefixes);
         return EXIT_FAILURE;
     }
     mtcp_getconf(&conf);
@@ -678,9 +915,12 @@ main(int argc, char **argv)
 
 done:
     mtcp_destroy();                     /* the stack threads end here at the latest */
-    for (cpu = 0; cpu < num_cores; cpu++)
+    for (cpu = 0; cpu < num_cores; cpu++) {
         free(cores[cpu].usage);
+        free(cores[cpu].ranges);
+    }
     free(cores);
     free(subscribers);
+    free(prefixes);
     return status;
 }

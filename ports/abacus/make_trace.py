@@ -9,10 +9,10 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testing"))
-from tcptrace import CLIENT, SERVER, Conversation, Trace
+from tcptrace import ACK, CLIENT, PSH, SERVER, Conversation, Trace
 
 COLUMNS = ("connections", "up_bytes", "down_bytes", "up_repeated", "down_repeated",
-           "forged_packets", "forged_bytes", "unverified_bytes")
+           "forged_packets", "forged_bytes", "unverified_bytes", "outside_bytes")
 truth = {name: dict.fromkeys(COLUMNS, 0) for name in ("alice", "office", "carol", "*")}
 
 
@@ -127,6 +127,44 @@ charge("office", connections=1)
 inside.send(CLIENT, pattern(7, 11))
 charge("office", up_bytes=11)
 inside.close()
+
+# carol once more, from her IPv4 address. 300 islands ahead of a hole, twice; the
+# last one is forged.
+islands = Conversation(trace, "10.2.0.3", 40007, "192.0.2.80", 80)
+sea = pattern(9, 12000)
+islands.handshake()
+charge("carol", connections=1)
+for turn in range(2):
+    for start in range(100, 12000, 40):
+        land = sea[start:start + 20]
+        last = start + 40 >= 12000
+        islands.segment(CLIENT, start, forged(land) if turn and last else land)
+        charge("carol", **{"up_repeated" if turn else "up_bytes": len(land)})
+charge("carol", forged_packets=1, forged_bytes=20)
+islands.segment(CLIENT, 0, sea[:110])
+charge("carol", up_bytes=100, up_repeated=10)
+# It begins one byte before the stream, with what nobody reads.
+islands.packet(CLIENT, PSH | ACK, islands.isn[CLIENT], islands.acknowledgement(CLIENT),
+               b"\0" + sea[:30])
+charge("carol", up_bytes=1, up_repeated=30)
+islands.reset(CLIENT)
+
+# The server is in the plot: it acknowledges what was never sent. What the client
+# then sends for it, a repeated byte ahead, is no retransmission. A server may
+# ignore a reset, too: what follows is outside any connection.
+plot = Conversation(trace, "10.1.0.4", 40008, "192.0.2.66", 443)
+smuggled = pattern(10, 6000)
+plot.handshake()
+charge("office", connections=1)
+plot.send(CLIENT, smuggled[:1000])
+plot.segment(CLIENT, 5000, smuggled[5000:])
+plot.acknowledge(SERVER)
+charge("office", up_bytes=2000)
+plot.repeat(CLIENT, 999, smuggled[999:2400])
+charge("office", up_bytes=1400, up_repeated=1)
+plot.reset(CLIENT)
+plot.segment(CLIENT, 2400, smuggled[2400:3800])
+charge("office", outside_bytes=1400)
 
 # Time enough to look at what was exported.
 trace.clock += 3_000_000

@@ -81,15 +81,16 @@ may_be_request(const char *bytes, size_t length)
 }
 
 /* The length of the request header with its empty line that the client's
- * stream begins with; 0 if it is not complete yet, -1 if this is none. */
+ * stream begins with; 0 if it is not complete yet, -1 if this is none, or its
+ * beginning is lost: it passed before anybody could see it. */
 static ssize_t
 read_header(mctx_t context, int sock, char header[MAX_HEADER])
 {
     ssize_t length = mtcp_ppeek(context, sock, MOS_SIDE_SVR, header, MAX_HEADER, 0);
     char *empty_line;
 
-    if (length <= 0)
-        return 0;
+    if (length < 0)
+        return -1;
     if (!may_be_request(header, (size_t)length))
         return -1;
     empty_line = (char *)memmem(header, (size_t)length, "\r\n\r\n", 4);
@@ -98,15 +99,17 @@ read_header(mctx_t context, int sock, char header[MAX_HEADER])
     return length < MAX_HEADER ? 0 : -1;
 }
 
-/* Copies [begin, end) as a string, cut off where `size` ends. */
+/* Copies [begin, end) as a string, cut off where `size` ends. It will be printed:
+ * what is not a letter, digit or sign becomes a question mark. */
 static void
 copy(char *to, size_t size, const char *begin, const char *end)
 {
-    size_t length = (size_t)(end - begin);
+    size_t length = (size_t)(end - begin), i;
 
     if (length >= size)
         length = size - 1;
-    memcpy(to, begin, length);
+    for (i = 0; i < length; i++)
+        to[i] = begin[i] > ' ' && begin[i] < 0x7f ? begin[i] : '?';
     to[length] = '\0';
 }
 
@@ -119,17 +122,42 @@ find(const char *begin, const char *end, const char *set)
     return begin;
 }
 
-/* Takes method, target and host (RFC 9112 sections 3 and 3.2) from a header. */
+/* The host in [begin, end), without the port. An IPv6 address is in brackets. */
+static void
+copy_host(struct exchange *exchange, const char *begin, const char *end)
+{
+    const char *port = begin;
+
+    if (begin < end && *begin == '[') {
+        port = find(begin, end, "]");
+        port += port < end;
+    }
+    copy(exchange->host, sizeof exchange->host, begin, find(port, end, ":/ \t\r\n"));
+}
+
+/* Takes method, target and host (RFC 9112 sections 3 and 3.2) from a header. The
+ * host of a target in absolute form counts, whatever the Host field says. */
 static void
 parse_header(struct exchange *exchange, const char *header, size_t length)
 {
     const char *end = header + length;
-    const char *method_end = find(header, end, " \r");
+    const char *method_end = find(header, end, " \r\n");
     const char *target = method_end < end ? method_end + 1 : end;
+    const char *target_end = find(target, end, " \r\n");
     const char *line;
 
     copy(exchange->method, sizeof exchange->method, header, method_end);
-    copy(exchange->target, sizeof exchange->target, target, find(target, end, " \r"));
+    if (target_end - target > 7 && strncasecmp(target, "http://", 7) == 0) {
+        const char *path = find(target + 7, target_end, "/?");
+
+        copy_host(exchange, target + 7, path);
+        if (path == target_end || *path == '?')
+            strcpy(exchange->target, "/");
+        copy(exchange->target + strlen(exchange->target),
+             sizeof exchange->target - strlen(exchange->target), path, target_end);
+        return;
+    }
+    copy(exchange->target, sizeof exchange->target, target, target_end);
     for (line = find(header, end, "\n"); line < end; line = find(line, end, "\n")) {
         line++;
         if (end - line > 5 && strncasecmp(line, "host:", 5) == 0) {
@@ -137,9 +165,7 @@ parse_header(struct exchange *exchange, const char *header, size_t length)
 
             while (host < end && (*host == ' ' || *host == '\t'))
                 host++;
-            /* Without the port; an IPv6 address is in brackets. */
-            copy(exchange->host, sizeof exchange->host, host,
-                 find(host, end, host < end && *host == '[' ? "] \t\r" : ": \t\r"));
+            copy_host(exchange, host, end);
             return;
         }
     }
@@ -279,7 +305,8 @@ on_host_request(mctx_t context, int sock, int side, event_t event, filter_arg_t 
     count(&counts.answers);
     printf("%s %s http://%s%s -> %s\n", exchange->client, exchange->method,
            exchange->host, exchange->target,
-           strncmp(line, "HTTP/", 5) == 0 ? line + 9 : "no HTTP");
+           strncmp(line, "HTTP/1.", 7) == 0 && strspn(line + 9, "0123456789") == 3
+               ? line + 9 : "no HTTP");
     leave(context, sock);
 }
 

@@ -69,6 +69,25 @@ second.send(CLIENT, request("HEAD", "/", "example.org"))
 second.send(SERVER, b"HTTP/1.1 304 Not Modified\r\n\r\n")
 second.close()
 
+# The third one, by the target: that counts, and not what the Host field says.
+literal = connection("10.0.0.9", 40009)
+literal.send(CLIENT, request("GET", "http://[2001:db8::9]:8080?q", "other.example"))
+literal.send(SERVER, ok)
+literal.close()
+
+# Ours, with bytes that a terminal would obey, and no status.
+rude = connection("10.0.0.10", 40010)
+rude.send(CLIENT, request("GET", "/\x1b[2J\nfake", "example.com"))
+rude.send(SERVER, b"HTTP/1.1 \x1b[2J\r\n\r\n")
+rude.close()
+
+# Ours, but its beginning passed elsewhere; the server acknowledges it.
+late = connection("10.0.0.11", 40011)
+late.segment(CLIENT, 10, request("GET", "/late", "example.com"))
+late.acknowledge(SERVER)
+late.send(CLIENT, b"more")
+late.close()
+
 # Opened for nothing.
 connection("10.0.0.8", 40008).close()
 

@@ -7,8 +7,8 @@
  * has to come, in order, with what is to be done in it (register, remove, raise,
  * stop, close, define, set timers) and what each of these has to answer. The
  * filters and handlers compare themselves with the plan and do what it says.
- * After each burst the number of event sets has to be that of the distinct
- * non-empty lists, and no planned call may be missing.
+ * After each change and each burst the number of event sets has to be that of
+ * the distinct non-empty lists; no planned call may be missing after a burst.
  *
  * Changes from another thread happen between two bursts: the source gives no
  * frames while one is under way, so it is known before which burst it came.
@@ -53,6 +53,7 @@ static const struct kind kinds[] = {
     {"several listeners, bursts", 3, 64, 100, 10, 0, 30},
     {"few events, much sharing", 2, 16, 6, 90, 1, 100},
     {"many events on few flows", 2, 8, 150, 0, 1, 1},
+    {"one flow at a time, bursts", 2, 64, 40, 10, 0, 0},
 };
 
 /* ---- What a run knows ---- */
@@ -106,6 +107,7 @@ struct deed {
     int event;      /* index, or -1: `raw` */
     event_t raw;
     uint32_t delay; /* ms */
+    int sets;       /* event sets that there are after it */
 };
 
 enum { FILTER_CALL, HANDLER_CALL, TIMER_CALL };
@@ -724,6 +726,7 @@ static void plan_change(int own)
     if (removes && k->listener < 0 && hook == AT_SEND && deed->event == 2)
         deed->event = 11;
     deed->result = model_change(s, deed->event, deed->raw, deed->hook, deed->handler, &deed->code);
+    deed->sets = run.distinct_count;
 }
 
 static void plan_raise(void)
@@ -965,8 +968,10 @@ static void end_flow(int flow, int receiver, int sender)
 {
     const uint32_t last = MOS_ON_TCP_STATE_CHANGE | MOS_ON_CONN_END;
     struct flow *f = &run.flows[flow];
-    deliver_new_data(flow, 0);
-    deliver_new_data(flow, 1);
+    /* What waits, in the order in which it came. */
+    for (int i = 0; i < run.new_data_count; i++)
+        if (run.new_data[i].flow == flow)
+            deliver_new_data(flow, run.new_data[i].side);
     for (int i = 0; i < 2; i++) {
         int side = i == 0 ? receiver : 1 - receiver;
         raise_on_flow(flow, last, AT_RECEIVE, side, sender);
@@ -1378,6 +1383,14 @@ static int fill(struct mos_io_frame *frames, uint32_t max)
 
 /* ---- The real calls ---- */
 
+static void check_sets(int wanted)
+{
+    struct mos_stats stats;
+    memset(&stats, 0, sizeof stats);
+    if (mos_get_stats(run.m, -1, &stats, sizeof stats) != 0 || stats.event_sets != (uint64_t)wanted)
+        fail("%llu event sets behind a change instead of %d", (unsigned long long)stats.event_sets, wanted);
+}
+
 static void do_deed(const struct deed *deed)
 {
     int id = deed->kind == DEFINE || deed->kind == LISTEN || deed->kind == SET_TIMER || deed->kind == RAISE
@@ -1424,6 +1437,8 @@ static void do_deed(const struct deed *deed)
         fail("deed %d on socket %d, event %llu, hook %d, side %d gave %d with %s, not %d with %s", deed->kind, id,
              deed->kind == STOP || deed->kind == CLOSE ? 0ull : (unsigned long long)id_of(deed), deed->hook, deed->side,
              result, strerror(code), deed->result, strerror(deed->code));
+    if (deed->kind == REGISTER || deed->kind == REMOVE)
+        check_sets(deed->sets);
 }
 
 static int on_call(int kind, int number, mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
