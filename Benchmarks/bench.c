@@ -399,6 +399,9 @@ static void print_scenario(const struct scenario *s, const struct gen_trace *t)
             else
                 printf(" %8s", "-");
         }
+        const struct record *keeping = find(s, "floor", "search-keep", rec->job.checksum);
+        if (keeping && strcmp(rec->job.who, "mos") == 0 && strcmp(rec->job.work, "search") == 0)
+            printf("  %.2f of the floor that keeps as much", rec->ns / keeping->ns);
         if (rec->value > 0)
             printf("  %.1f ns a change", rec->value);
         else if (r->calls)
@@ -454,6 +457,10 @@ static void add_jobs(const struct scenario *s, struct job *jobs, int *count)
                 j->parameter = parameter;
                 j->checksum = checksum;
                 j->loops = set.loops;
+                if (strcmp(who, "floor") == 0 && strcmp(j->work, "search") == 0 && *count < JOBS_MAX) {
+                    jobs[*count] = *j;
+                    snprintf(jobs[(*count)++].work, sizeof j->work, "search-keep");
+                }
             }
         }
     }

@@ -3,7 +3,11 @@
  * asked to, and finds (makes, removes) the flow in one table whose entry, key
  * and counters together, is half a cache line; in bursts of 64, frames and
  * entries prefetched. `search` adds memmem over the payload while it is still
- * in the first-level cache. No reassembly, no state machine, no timers. */
+ * in the first-level cache. No reassembly, no state machine, no timers.
+ *
+ * `search-keep` also keeps the last 8 KiB of each direction, as mtcp_ppeek() can
+ * ask for them, in a ring of its flow's, written past the caches: what libmos
+ * does by default and need not do with MOS_HISTORY 0. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -21,23 +25,35 @@
 struct entry {
     uint32_t low_address, high_address;
     uint32_t ports;
-    uint32_t state; /* 0: free; USED, and which ends have sent FIN */
+    uint32_t state; /* 0: free; USED, which ends have sent FIN, number of the rings */
     uint64_t packets, bytes;
 };
 
-enum { USED = 1, FIN_LOW = 2, FIN_HIGH = 4 };
+enum { USED = 1, FIN_LOW = 2, FIN_HIGH = 4, STATE_BITS = 3, STATE_MASK = 7 };
+
+#define RING 8192u
+
+/* Of one flow, a ring for each direction. */
+struct rings {
+    uint8_t bytes[2][RING];
+};
 
 struct parsed {
     uint32_t low_address, high_address, ports, slot;
     uint16_t length;
     uint8_t flags, swapped, valid, hit;
     uint16_t payload;
+    const uint8_t *content;
 };
 
 struct table {
     struct entry *entries;
     uint32_t mask;
     uint64_t flows, orphans, counted, removed;
+    /* search-keep: all rings, how much has come into each, and a stack of free ones */
+    struct rings *rings;
+    uint32_t (*filled)[2];
+    uint32_t *free_rings, free_count;
 };
 
 static inline uint32_t slot_of(const struct table *t, uint32_t low, uint32_t high, uint32_t ports)
@@ -97,6 +113,7 @@ static inline __attribute__((always_inline)) void parse(const struct table *t, c
     p->flags = tcp[13];
     p->length = (uint16_t)len;
     p->payload = (uint16_t)(segment - header);
+    p->content = tcp + header;
     p->valid = 1;
     if (pattern && p->payload)
         p->hit = memmem(tcp + header, p->payload, pattern, pattern_size) != NULL;
@@ -120,7 +137,32 @@ static void drop(struct table *t, uint32_t hole)
     t->entries[hole].state = 0;
 }
 
-static inline __attribute__((always_inline)) void account(struct table *t, const struct parsed *p)
+/* Like memcpy; whole lines are not fetched first and push nothing out. */
+static inline void copy_past_caches(uint8_t *to, const uint8_t *from, size_t size)
+{
+    size_t head = -(uintptr_t)to & 63;
+    head = head < size ? head : size;
+    memcpy(to, from, head);
+    to += head, from += head, size -= head;
+    for (; size >= 64; size -= 64, to += 64, from += 64)
+        for (int i = 0; i < 64; i += 16)
+            _mm_stream_si128((__m128i *)(void *)(to + i), _mm_loadu_si128((const __m128i *)(const void *)(from + i)));
+    memcpy(to, from, size);
+}
+
+static inline void keep_payload(struct table *t, const struct entry *e, const struct parsed *p)
+{
+    uint32_t which = e->state >> STATE_BITS;
+    uint8_t *ring = t->rings[which].bytes[p->swapped];
+    uint32_t *filled = &t->filled[which][p->swapped];
+    uint32_t at = *filled % RING, size = p->payload < RING ? p->payload : RING;
+    uint32_t first = size < RING - at ? size : RING - at;
+    copy_past_caches(ring + at, p->content, first);
+    copy_past_caches(ring, p->content + first, size - first);
+    *filled += size;
+}
+
+static inline __attribute__((always_inline)) void account(struct table *t, const struct parsed *p, int keep)
 {
     uint32_t slot = p->slot;
     struct entry *e;
@@ -138,6 +180,11 @@ static inline __attribute__((always_inline)) void account(struct table *t, const
             e->high_address = p->high_address;
             e->ports = p->ports;
             e->state = USED;
+            if (keep) {
+                uint32_t which = t->free_rings[--t->free_count];
+                e->state |= which << STATE_BITS;
+                t->filled[which][0] = t->filled[which][1] = 0;
+            }
             e->packets = e->bytes = 0;
             t->flows++;
             break;
@@ -146,22 +193,24 @@ static inline __attribute__((always_inline)) void account(struct table *t, const
     }
     e->packets++;
     e->bytes += p->length;
+    if (keep && p->payload)
+        keep_payload(t, e, p);
+    int ends = (p->flags & 0x04) != 0;
     if (p->flags & 0x05)
         e->state |= p->swapped ? FIN_HIGH : FIN_LOW;
-    else if (e->state == (USED | FIN_LOW | FIN_HIGH)) {
+    else if ((e->state & STATE_MASK) == (USED | FIN_LOW | FIN_HIGH))
+        ends = 1;
+    if (ends) {
         t->counted += e->packets;
-        drop(t, slot);
-        return;
-    }
-    if (p->flags & 0x04) {
-        t->counted += e->packets;
+        if (keep)
+            t->free_rings[t->free_count++] = e->state >> STATE_BITS;
         drop(t, slot);
     }
 }
 
 static inline __attribute__((always_inline)) void pass(struct table *t, const struct gen_trace *trace,
                                                        struct result *r, uint32_t loops, int checksum,
-                                                       const char *pattern)
+                                                       const char *pattern, int keep)
 {
     struct parsed parsed[BURST];
     size_t pattern_size = pattern ? strlen(pattern) : 0;
@@ -181,7 +230,7 @@ static inline __attribute__((always_inline)) void pass(struct table *t, const st
             }
             for (size_t i = 0; i < count; i++)
                 if (parsed[i].valid) {
-                    account(t, &parsed[i]);
+                    account(t, &parsed[i], keep);
                     if (pattern) {
                         r->stream_bytes += parsed[i].payload;
                         r->hits += parsed[i].hit;
@@ -189,6 +238,31 @@ static inline __attribute__((always_inline)) void pass(struct table *t, const st
                 }
             delivered += count;
         }
+}
+
+static void *reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("floor");
+        return NULL;
+    }
+    madvise(p, size, MADV_HUGEPAGE);
+    return p;
+}
+
+/* One more than can be open: a flow that ends in a burst may be followed by another. */
+static int make_rings(struct table *t, uint32_t concurrent)
+{
+    uint32_t count = concurrent + BURST;
+    t->rings = (struct rings *)reserve(count * sizeof *t->rings);
+    t->filled = (uint32_t(*)[2])reserve(count * sizeof *t->filled);
+    t->free_rings = (uint32_t *)reserve(count * sizeof *t->free_rings);
+    if (!t->rings || !t->filled || !t->free_rings)
+        return -1;
+    for (t->free_count = 0; t->free_count < count; t->free_count++)
+        t->free_rings[t->free_count] = count - 1 - t->free_count;
+    return 0;
 }
 
 int run_floor(const struct job *job, const struct gen_trace *trace, struct result *r)
@@ -211,15 +285,22 @@ int run_floor(const struct job *job, const struct gen_trace *trace, struct resul
     madvise(t.entries, slots * sizeof *t.entries, MADV_HUGEPAGE);
     r->start_ns = now_ns() - before;
     int search = strncmp(job->work, "search", 6) == 0;
+    int keep = strcmp(job->work, "search-keep") == 0;
     const char *pattern = trace->options.pattern;
-    if (search && job->checksum)
-        pass(&t, trace, r, job->loops, 1, pattern);
+    if (keep && make_rings(&t, trace->options.concurrent) != 0)
+        return -1;
+    if (keep && job->checksum)
+        pass(&t, trace, r, job->loops, 1, pattern, 1);
+    else if (keep)
+        pass(&t, trace, r, job->loops, 0, pattern, 1);
+    else if (search && job->checksum)
+        pass(&t, trace, r, job->loops, 1, pattern, 0);
     else if (search)
-        pass(&t, trace, r, job->loops, 0, pattern);
+        pass(&t, trace, r, job->loops, 0, pattern, 0);
     else if (job->checksum)
-        pass(&t, trace, r, job->loops, 1, NULL);
+        pass(&t, trace, r, job->loops, 1, NULL, 0);
     else
-        pass(&t, trace, r, job->loops, 0, NULL);
+        pass(&t, trace, r, job->loops, 0, NULL, 0);
     probe_end();
     for (uint32_t i = 0; i < slots; i++)
         if (t.entries[i].state)

@@ -64,12 +64,7 @@ public func mtcp_app_join(_ mctx: mctx_t!) {
 public func mtcp_get_connection_cnt(_ mctx: mctx_t!) -> UInt32 {
     do throws(Errno) {
         let context = try find(mctx)
-        // A handler does not wait for another context, whose handlers may be
-        // waiting for its own.
-        let waits = csys_current() == nil
-        if waits { try context.enter() }
-        defer { if waits { context.leaveUnchanged() } }
-        return UInt32(truncatingIfNeeded: context.stats.pointee.flows_now)
+        return try context.observe { () throws(Errno) in UInt32(truncatingIfNeeded: context.stats.pointee.flows_now) }
     } catch {
         return fail(error.code, 0)
     }

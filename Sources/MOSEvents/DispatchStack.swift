@@ -79,26 +79,29 @@ public struct DispatchStack {
         return run(pointer, root, context, socket, side)
     }
 
-    /// Raises `MOS_ON_PKT_IN`: `dispatch` with a shorter way for a set that has
-    /// just one handler for it and nothing below it.
+    /// Raises `MOS_ON_PKT_IN` where that takes no more than a call: the set has
+    /// just one handler for it, and nothing below it. Nothing to raise
+    /// (`isStopped`, or an empty set) is raised as well.
+    ///
+    /// - Returns: false if it was not raised; `dispatch` does.
     @inline(__always)
-    public func dispatchPacketIn(_ set: EventSet, _ context: mctx_t?, socket: Int32, side: Int32) {
-        guard let pointer = set.pointer else { return }
-        guard let handler = pointer.pointee.packetHandler else {
-            dispatch(set, root: BuiltInEvent.packetIn, context, socket: socket, side: side)
-            return
-        }
+    public func dispatchPacketIn(
+        _ set: EventSet, _ context: mctx_t?, socket: Int32, side: Int32, unless isStopped: Bool
+    ) -> Bool {
+        guard let pointer = set.pointer, !isStopped else { return true }
         let depth = state.pointee.depth
-        guard depth < Self.maximumDepth else { return }
-        frames[depth].set = nil
+        guard let handler = pointer.pointee.packetHandler, depth < Self.maximumDepth else { return false }
+        // The frame below has no set: whoever used it before has seen to it.
         state.pointee.depth = depth &+ 1
         // Record 1 is the event's own; its argument is NULL and 0.
         handler(
             context, socket, side, UInt64(BuiltInEvent.packetIn),
             UnsafeMutableRawPointer(state.pointee.records + 1).assumingMemoryBound(to: filter_arg_t.self))
         state.pointee.depth = depth
+        return true
     }
 
+    @inline(never)
     private func run(
         _ set: EventSetPointer, _ root: UInt32, _ context: mctx_t?, _ socket: Int32, _ side: Int32
     ) -> Bool {

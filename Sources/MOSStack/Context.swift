@@ -26,6 +26,10 @@ public struct ContextSettings {
     /// Nanoseconds; `.max`: never.
     public var idleTimeout: UInt64 = 30_000_000_000
     public var timeWait: UInt64 = 0
+    /// How long TS.Recent counts, ns (RFC 7323 §5.5): 24 days.
+    static let timestampLife: UInt64 = 24 * 86_400_000_000_000
+    /// A silence after which a packet's flow is looked at before the packet is.
+    var longSilence: UInt64 { min(idleTimeout, Self.timestampLife) }
     public var verifiesChecksums = true
     public var forwards = true
     public var buffersOff = false
@@ -46,11 +50,14 @@ public final class Context {
     public let handle: mctx_t
     public let cpu: Int
     public let settings: ContextSettings
+    let longSilence: UInt64
 
     // MARK: Storage
 
     var flows: FixedPool<FlowRecord>
     let extensions: UnsafeMutablePointer<FlowExtension>
+    /// By flow index, of IPv6 flows only.
+    let addresses6: UnsafeMutablePointer<FlowAddresses>
     /// By flow index: the way to the flow's ends on the link. Only with a
     /// `nic_forward_table` is it ever touched.
     let links: UnsafeMutablePointer<LinkHeader>
@@ -58,6 +65,7 @@ public final class Context {
     var wheel: TimingWheel
     var memory: SlabPool
     var sockets: FixedPool<SocketRecord>
+    let socketOptions: UnsafeMutablePointer<SocketOptions>
     var sets: EventSetTable
     let dispatcher: DispatchStack
     var timers = TimerHeap()
@@ -128,6 +136,8 @@ public final class Context {
         guard let handle = calloc(1, MemoryLayout<mtcp_context>.size)?.assumingMemoryBound(to: mtcp_context.self),
             let flows = FixedPool<FlowRecord>(capacity: maxFlows),
             let extensions = csys_reserve(maxFlows * MemoryLayout<FlowExtension>.stride),
+            let addresses6 = csys_reserve(maxFlows * MemoryLayout<FlowAddresses>.stride),
+            let socketOptions = csys_reserve((2 * maxFlows + 64) * MemoryLayout<SocketOptions>.stride),
             let links = csys_reserve(maxFlows * MemoryLayout<LinkHeader>.stride),
             // Translated flows stand in it twice.
             let index = FlowIndex(capacity: maxFlows * 2),
@@ -147,8 +157,11 @@ public final class Context {
         self.handle = handle
         self.cpu = cpu
         self.settings = settings
+        longSilence = settings.longSilence
         self.flows = flows
         self.extensions = extensions.assumingMemoryBound(to: FlowExtension.self)
+        self.addresses6 = addresses6.assumingMemoryBound(to: FlowAddresses.self)
+        self.socketOptions = socketOptions.assumingMemoryBound(to: SocketOptions.self)
         self.links = links.assumingMemoryBound(to: LinkHeader.self)
         self.index = index
         self.wheel = wheel
@@ -171,7 +184,7 @@ public final class Context {
             return cut.bindMemory(to: type, capacity: count)
         }
         packets = take(Packet.self, Self.burst + 2)
-        candidates = take(UInt32.self, Self.burst)
+        candidates = take(UInt32.self, Self.burst + Self.lead)
         segments = take(BurstSegment.self, Self.segmentRoom)
         newData = take(UInt64.self, Self.newDataRoom)
         stops = take(UInt32.self, Self.stopRoom)
@@ -187,7 +200,7 @@ public final class Context {
     static let stopRoom = 512
 
     static func scratchSize(_ settings: ContextSettings) -> Int {
-        MemoryLayout<Packet>.stride * (burst + 2) + 4 * burst + MemoryLayout<BurstSegment>.stride * segmentRoom
+        MemoryLayout<Packet>.stride * (burst + 2) + 4 * (burst + lead) + MemoryLayout<BurstSegment>.stride * segmentRoom
             + 8 * newDataRoom + 4 * stopRoom + frameRoom * 5
             + MemoryLayout<mos_stats>.stride * (1 + settings.interfaceCount) + 64 * 16
     }
@@ -195,10 +208,13 @@ public final class Context {
     // MARK: Small things that everybody needs
 
     @inline(__always)
-    func flow(_ index: UInt32) -> FlowPointer { flows.pointer(index) }
+    func flow(_ index: UInt32) -> FlowPointer { flows.near(index) }
 
     @inline(__always)
-    func socket(_ id: UInt32) -> SocketPointer { sockets.pointer(id) }
+    func socket(_ id: UInt32) -> SocketPointer { sockets.near(id) }
+
+    @inline(__always)
+    func options(_ s: SocketPointer) -> UnsafeMutablePointer<SocketOptions> { socketOptions + (s - socket(0)) }
 
     /// The flow's extension, made when it has none.
     func extend(_ index: UInt32) -> UnsafeMutablePointer<FlowExtension> {

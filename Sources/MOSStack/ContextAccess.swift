@@ -37,10 +37,16 @@ extension Context {
         thread.wake()
     }
 
-    /// The same when nothing was set up: it does not count as a setup call.
-    public func leaveUnchanged() {
-        if isCurrent { return }
-        thread.unlock()
+    /// Runs `body`, which only looks, on any thread and alone with the context.
+    public func observe<Result>(_ body: () throws(Errno) -> Result) throws(Errno) -> Result {
+        if isCurrent { return try body() }
+        if let raw = csys_current() {
+            let own = Unmanaged<Context>.fromOpaque(raw).takeUnretainedValue()
+            return try thread.observe(by: own.thread, body)
+        }
+        thread.lock()
+        defer { thread.unlock() }
+        return try body()
     }
 
     /// `mtcp_settimer`.
@@ -83,6 +89,8 @@ extension Context {
     func tearDown() {
         flows.destroy()
         csys_unreserve(extensions, settings.maxFlows * MemoryLayout<FlowExtension>.stride)
+        csys_unreserve(addresses6, settings.maxFlows * MemoryLayout<FlowAddresses>.stride)
+        csys_unreserve(socketOptions, sockets.capacity * MemoryLayout<SocketOptions>.stride)
         csys_unreserve(links, settings.maxFlows * MemoryLayout<LinkHeader>.stride)
         index.destroy()
         wheel.destroy()

@@ -13,26 +13,11 @@ extension Context {
     /// until this returns.
     func process(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
         segmentCount = 0
-        // Four stages, each a few packets behind the one before, so that
-        // memory is on its way while others are worked on: parse and ask for
-        // the index's line; look up and ask for the flow's; ask for its
-        // socket's and buffers'; handle.
-        let lag = Context.stageLag
-        for step in 0..<(count &+ 3 &* lag) {
-            if step < count { parse(frames, step, count) }
-            let second = step &- lag
-            if second >= 0, second < count { lookUp(second) }
-            let third = second &- lag
-            if third >= 0, third < count { prefetchBeside(candidates[third]) }
-            let i = third &- lag
-            if i >= 0 {
-                let time = packets[i].timestamp
-                if time > now, time < Context.endOfTime {
-                    now = time
-                    if time >= thread.nextDeadline { runDeadlines() }
-                }
-                handle(packets + i, candidate: candidates[i], frame: frames + i)
-            }
+        var first = 0
+        while first < count {
+            let end = min(first &+ Context.stage, count)
+            processStage(frames, first, end, count)
+            first = end
         }
         finishBurst()
     }
@@ -41,13 +26,44 @@ extension Context {
     /// time before without an overflow.
     static var endOfTime: UInt64 { 1 << 63 }
 
-    /// Packets between two stages.
-    private static var stageLag: Int { 6 }
+    /// Packets that go through the stages together: enough for what they
+    /// need to be on its way all at once, few enough for all of it to stay in
+    /// the first-level cache.
+    private static var stage: Int { 32 }
+    /// How many packets ahead of the one that is handled the socket of
+    /// another is asked for; half as many, what the socket points to.
+    static var lead: Int { 8 }
+
+    /// Parse and ask for the index's lines; look up and ask for the flows';
+    /// then one by one ask for the socket and the buffers of one further
+    /// ahead, for the memory of the application's that goes with one nearer
+    /// by, and handle one.
+    private func processStage(_ frames: UnsafePointer<mos_io_frame>, _ first: Int, _ end: Int, _ count: Int) {
+        if first == 0 {
+            for i in 0..<min(end, 2 &* Context.lead) { csys_prefetch(frames[i].data) }
+        }
+        for i in first..<end { parse(frames, i, count) }
+        for i in first..<end { lookUp(i) }
+        // No bounds to look at further down.
+        for i in 0..<Context.lead { candidates[end &+ i] = poolNil }
+        for i in 0..<Context.lead { prefetchBeside(candidates[first &+ i]) }
+        for i in 0..<(Context.lead / 2) { prefetchOwn(candidates[first &+ i]) }
+        for i in first..<end {
+            prefetchBeside(candidates[i &+ Context.lead])
+            prefetchOwn(candidates[i &+ Context.lead / 2])
+            let time = packets[i].timestamp
+            if time > now, time < Context.endOfTime {
+                now = time
+                if time >= thread.nextDeadline { runDeadlines() }
+            }
+            handle(packets + i, candidate: candidates[i], frame: frames + i)
+        }
+    }
 
     @inline(__always)
     private func parse(_ frames: UnsafePointer<mos_io_frame>, _ i: Int, _ count: Int) {
         let frame = frames + i
-        let ahead = i &+ Context.stageLag
+        let ahead = i &+ 2 &* Context.lead
         if ahead < count { csys_prefetch(frames[ahead].data) }
         // A backend that gives no bytes gives an empty frame.
         let bytes = frame.pointee.data ?? UnsafePointer(outFrame)
@@ -74,6 +90,15 @@ extension Context {
             }
         }
         candidates[i] = found
+    }
+
+    /// What a handler looks at first: what its uctx points to. (Asking for an
+    /// address that is none does no harm.)
+    @inline(__always)
+    private func prefetchOwn(_ candidate: UInt32) {
+        if candidate == poolNil { return }
+        let first = flow(candidate).pointee.firstSocket
+        if first != poolNil { csys_prefetch_write(socket(first).pointee.uctx) }
     }
 
     @inline(__always)
@@ -103,23 +128,27 @@ extension Context {
         thread.nextDeadline = min(wheel.nextExpiry, timers.peekDeadline)
     }
 
-    @inline(__always)
+    /// One packet. A function of its own, for the sake of registers; all that
+    /// a plain packet of a known flow needs is in it. (`place` and what it
+    /// calls are transparent: on a cycle of calls, which this is for packets
+    /// that are not plain, the optimizer does not heed `@inline(__always)`.)
+    @inline(never)
     private func handle(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>) {
         let port = portStats + Int(p.pointee.port)
         port.pointee.rx_packets &+= 1
         port.pointee.rx_bytes &+= UInt64(p.pointee.wireLength)
-        if p.pointee.kind == .tcp, raws.count == 0 {
-            guard p.pointee.verified(settings.verifiesChecksums) else {
+        if p.pointee.isPlain, raws.count == 0 {
+            if settings.verifiesChecksums, !Packet.isVerified(p) {
                 refuseChecksum(p, frame, port)
                 return
             }
-            handleSegment(p, candidate: candidate, frame: frame)
+            place(p, candidate: candidate, frame: frame, isPlain: true)
         } else {
             handleSlowly(p, candidate: candidate, frame: frame, port)
         }
     }
 
-    /// Everything but plain TCP without raw sockets.
+    /// Everything but a plain packet without raw sockets.
     @inline(never)
     private func handleSlowly(
         _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>,
@@ -165,7 +194,7 @@ extension Context {
         }
         switch p.pointee.kind {
         case .tcp:
-            guard p.pointee.verified(settings.verifiesChecksums) else {
+            if settings.verifiesChecksums, !Packet.isVerified(p) {
                 refuseChecksum(p, frame, port)
                 return
             }
@@ -236,7 +265,7 @@ extension Context {
     // MARK: TCP
 
     /// The flow that the packet belongs to, and which end sent it.
-    @inline(__always)
+    @_transparent
     func find(_ p: UnsafePointer<Packet>, candidate: UInt32) -> (flow: UInt32, sender: Int)? {
         if candidate != poolNil {
             let sender = match(candidate, p)
@@ -245,6 +274,7 @@ extension Context {
         return findSlowly(p)
     }
 
+    @inline(never)
     private func findSlowly(_ p: UnsafePointer<Packet>) -> (flow: UInt32, sender: Int)? {
         var probe = index.probe(hash: p.pointee.hash)
         while let found = probe.next() {
@@ -254,40 +284,46 @@ extension Context {
         return nil
     }
 
-    /// Which end of the flow sent the packet: 0, 1, or -1 for neither.
-    @inline(__always)
+    /// Which end of the flow sent the packet: 0, 1, or -1 for neither. Which of
+    /// the two cannot be foreseen, so there is no branch for it.
+    @_transparent
     private func match(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
         let f = flow(index)
-        guard f.pointee.flags.contains(.inUse) else { return -1 }
-        if !f.pointee.flags.contains(.ipv6) {
-            if p.pointee.ipVersion != 4 { return -1 }
-            if f.pointee.clientAddress == p.pointee.source, f.pointee.serverAddress == p.pointee.destination,
-                f.pointee.clientPort == p.pointee.sourcePort, f.pointee.serverPort == p.pointee.destinationPort
-            {
-                return 0
-            }
-            if f.pointee.serverAddress == p.pointee.source, f.pointee.clientAddress == p.pointee.destination,
-                f.pointee.serverPort == p.pointee.sourcePort, f.pointee.clientPort == p.pointee.destinationPort
-            {
-                return 1
-            }
-            return f.pointee.flags.contains(.translated) ? matchOuter(index, p) : -1
+        let addresses = p.pointee.addresses ^ f.pointee.addresses
+        let ports = p.pointee.ports ^ f.pointee.ports
+        let back = (p.pointee.addresses << 32 | p.pointee.addresses >> 32) ^ f.pointee.addresses
+        let backPorts = (p.pointee.ports << 16 | p.pointee.ports >> 16) ^ f.pointee.ports
+        let isClient = addresses | UInt64(ports) == 0
+        let isServer = back | UInt64(backPorts) == 0
+        if isClient || isServer, p.pointee.ipVersion == 4, f.pointee.flags.isDisjoint(with: .ipv6),
+            f.pointee.flags.contains(.inUse)
+        {
+            return isClient ? 0 : 1
         }
-        return match6(index, p)
+        return matchSlowly(index, p)
+    }
+
+    @inline(never)
+    private func matchSlowly(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
+        let f = flow(index)
+        guard f.pointee.flags.contains(.inUse) else { return -1 }
+        if f.pointee.flags.contains(.ipv6) { return match6(index, p) }
+        // The tuple of an IPv4 flow was compared before.
+        return p.pointee.ipVersion == 4 && f.pointee.flags.contains(.translated) ? matchOuter(index, p) : -1
     }
 
     private func match6(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
         guard p.pointee.ipVersion == 6 else { return -1 }
         let f = flow(index)
-        let e = extensions + Int(index)
+        let e = addresses6 + Int(index)
         let source = IPv6Address(p.pointee.frame + (Int(p.pointee.ipOffset) &+ 8))
         let destination = IPv6Address(p.pointee.frame + (Int(p.pointee.ipOffset) &+ 24))
-        if e.pointee.clientAddress == source, e.pointee.serverAddress == destination,
+        if e.pointee.client == source, e.pointee.server == destination,
             f.pointee.clientPort == p.pointee.sourcePort, f.pointee.serverPort == p.pointee.destinationPort
         {
             return 0
         }
-        if e.pointee.serverAddress == source, e.pointee.clientAddress == destination,
+        if e.pointee.server == source, e.pointee.client == destination,
             f.pointee.serverPort == p.pointee.sourcePort, f.pointee.clientPort == p.pointee.destinationPort
         {
             return 1
@@ -320,9 +356,18 @@ extension Context {
         return p.pointee.ipVersion == 6 ? IPv6Address(ip + offset6) : IPv6Address(UInt64(ip.bigEndian32(offset4)), 0)
     }
 
-    @inline(__always)
+    /// A TCP segment whose checksums are right.
+    @inline(never)
     func handleSegment(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?) {
-        guard !p.pointee.hasIPv4Options || p.pointee.isHeededWithOptions else {
+        place(p, candidate: candidate, frame: frame, isPlain: false)
+    }
+
+    /// Finds the segment's flow, or what else to do with it.
+    @_transparent
+    private func place(
+        _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?, isPlain: Bool
+    ) {
+        guard isPlain || !p.pointee.hasIPv4Options || p.pointee.isHeededWithOptions else {
             // No host looks at what is in it.
             (portStats + Int(p.pointee.port)).pointee.rx_bad_length &+= 1
             if let frame { forwardAsIs(p, frame) }
@@ -332,18 +377,28 @@ extension Context {
             handleStranger(p, frame)
             return
         }
-        if now &- flow(found).pointee.lastSeen >= settings.idleTimeout {
-            // It ended before this packet, whatever the wheel's grain.
-            end(found, .timeout)
+        let f = flow(found)
+        if now &- f.pointee.lastSeen >= longSilence || f.pointee.flags.contains(.lingering), endedBefore(found) {
             handleStranger(p, frame)
             return
         }
-        advance(found, p, sender, frame)
+        if isPlain {
+            advance(found, p, sender, frame, isPlain: true)
+        } else {
+            advance(found, p, sender, frame)
+        }
     }
 
     /// A segment of a known flow: §2, steps 6 to 9.
-    @inline(__always)
+    @inline(never)
     func advance(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?) {
+        advance(found, p, sender, frame, isPlain: false)
+    }
+
+    @_transparent
+    private func advance(
+        _ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?, isPlain: Bool
+    ) {
         let f = flow(found)
         let receiver = 1 &- sender
         f.pointee.lastSeen = now
@@ -352,12 +407,8 @@ extension Context {
             p.pointee.wireLength &- UInt32(p.pointee.payloadLength))
         f.overhead(sender).pointee = sum
         if overflow { f.overheadCarry(sender).pointee &+= 1 }
-        if sender == Sender.client {
-            f.pointee.flags.insert(.lastToServer)
-        } else {
-            f.pointee.flags.remove(.lastToServer)
-            f.pointee.serverInterface = p.pointee.port
-        }
+        f.pointee.flags = f.pointee.flags.subtracting(.lastToServer).union(.direction(sender))
+        f.interface(sender).pointee = p.pointee.port
         if f.pointee.flags.contains(.passing) {
             pass(found, p, sender, frame)
             return
@@ -374,7 +425,7 @@ extension Context {
             }
             if !current.isDropped {
                 tcp.receiveInOrder(p)
-                if p.pointee.payloadLength > 0 { takeInOrder(found, receiver, p) }
+                if p.pointee.payloadLength > 0 { takeInOrder(found, receiver, p, isPlain: isPlain) }
                 if UInt32(f.pointee.receiveMask) & BuiltInEvent.packetIn != 0 {
                     raisePacketIn(f, .receive, side: receiver, sender: sender)
                 }
@@ -396,11 +447,18 @@ extension Context {
     ) {
         let f = flow(found)
         let receiver = 1 &- sender
+        let before = tcp.S.pointee.state
+        let receiverBefore = tcp.R.pointee.state
+        if f.pointee.flags.contains(.extended) {
+            if continuesNextConnection(found, p, sender) {
+                beginNextConnection(found, p, frame)
+                return
+            }
+            settleDoubt(found, tcp, p)
+        }
         var verdict = tcp.judge(p)
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
-        if f.pointee.bits.contains(.hole(receiver)), tcp.isResetAtSACK(p, highest: highestReceived(f, receiver)) {
-            verdict = [.acceptable, .reset]
-        }
+        if p.pointee.flags & TCPFlags.rst != 0, isResetAll(found, tcp, p) { verdict = [.acceptable, .reset] }
 
         f.irregular(sender).pointee &+= Int64(p.pointee.payloadLength)
         let offset = streamOffset(f, receiver, of: p)
@@ -408,10 +466,11 @@ extension Context {
 
         // The sender's end.
         let starting = f.pointee.flags.contains(.starting)
-        let before = tcp.S.pointee.state
         let isSegment = verdict.contains(.acceptable) && p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0
         if isSegment, sender == Sender.client { takeUnanswered(found, before: p) }
+        let isOtherAnswer = !verdict.contains(.acceptable) && tcp.isOtherAnswer
         tcp.send(p, verdict)
+        if verdict.contains(.doubtful) || isOtherAnswer { noteDoubt(found, tcp, p) }
         if isSegment {
             if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
             tcp.sendFIN(p, verdict)
@@ -432,6 +491,7 @@ extension Context {
         // The receiver's end.
         if verdict.contains(.beyondWindow) { raiseError(f, side: receiver, sender: sender) }
         noteRetransmission(found, p, verdict, receiver, sender, offset)
+        let settledReceiver = tcp.R.pointee.state
         var changed = tcp.receive(p, verdict)
         if p.pointee.flags & TCPFlags.syn != 0 {
             // RFC 7413 §2: it counts when the answer covers it.
@@ -447,10 +507,21 @@ extension Context {
             if tcp.receiveFIN() { changed = true }
         }
         if verdict.contains(.reset) { f.pointee.flags.insert(.wasReset) }
+        if receiverBefore != settledReceiver { changed = true }
         raise(
             f, BuiltInEvent.packetIn | (starting ? BuiltInEvent.connectionStart : 0)
                 | (changed ? BuiltInEvent.stateChange : 0), .receive, side: receiver, sender: sender)
+        if f.pointee.flags.contains(.extended) { settleEarlyAcknowledgement(found, receiver) }
         completePacket(found, p, frame)
+    }
+
+    /// A RST that its receiver takes although it is not at the next number
+    /// expected of it here.
+    private func isResetAll(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) -> Bool {
+        let f = flow(found)
+        let receiver = 1 &- tcp.sender
+        if f.pointee.bits.contains(.hole(receiver)), tcp.isResetAtSACK(p, highest: highestReceived(f, receiver)) { return true }
+        return isResetAtDoubt(found, tcp, p)
     }
 
     /// One beyond the highest number received, in order or not.
@@ -542,13 +613,13 @@ extension Packet {
     @inline(__always)
     var isHeaderComplete: Bool { ipVersion == 4 && kind != .truncated }
 
-    /// Whether the checksums are right, vouched for, impossible to tell
-    /// because the capture cut the packet, or not to be looked at.
-    @inline(__always)
-    func verified(_ wanted: Bool) -> Bool {
-        guard wanted else { return true }
-        if !ipVouched, !verifyIPChecksum() { return false }
-        if vouched & UInt8(MOS_IO_L4_CSUM_OK) != 0 || !isComplete { return true }
-        return verifyTCPChecksum()
+    /// Whether the checksums are right, vouched for, or impossible to tell
+    /// because the capture cut the packet. (By reference: the record would be
+    /// copied.)
+    @inline(never)
+    static func isVerified(_ p: UnsafePointer<Packet>) -> Bool {
+        if !p.pointee.ipVouched, !p.pointee.verifyIPChecksum() { return false }
+        if p.pointee.vouched & UInt8(MOS_IO_L4_CSUM_OK) != 0 || !p.pointee.isComplete { return true }
+        return p.pointee.verifyTCPChecksum()
     }
 }

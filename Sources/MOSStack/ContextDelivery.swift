@@ -36,15 +36,21 @@ extension Context {
     /// `MOS_ON_PKT_IN`, which most packets raise alone.
     @inline(__always)
     func raisePacketIn(_ f: FlowPointer, _ hook: Hook, side: Int, sender: Int) {
-        if f.pointee.bits.contains(.several) {
-            raise(f, BuiltInEvent.packetIn, hook, side: side, sender: sender)
-            return
-        }
         let at = f.pointee.firstSocket
         if at == poolNil { return }
         let s = socket(at)
-        if s.pointee.flags.contains(.stopped(side)) { return }
-        dispatcher.dispatchPacketIn(s.set(hook), handle, socket: Int32(bitPattern: at), side: Int32(side))
+        if f.pointee.bits.contains(.several)
+            || !dispatcher.dispatchPacketIn(
+                s.set(hook), handle, socket: Int32(bitPattern: at), side: Int32(truncatingIfNeeded: side),
+                unless: s.pointee.flags.contains(.stopped(side)))
+        {
+            raisePacketInSlowly(f, hook, side: side, sender: sender)
+        }
+    }
+
+    @inline(never)
+    private func raisePacketInSlowly(_ f: FlowPointer, _ hook: Hook, side: Int, sender: Int) {
+        raise(f, BuiltInEvent.packetIn, hook, side: side, sender: sender)
     }
 
     @inline(never)

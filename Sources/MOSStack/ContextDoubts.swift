@@ -12,6 +12,7 @@
 // with the flow, or when more than `heldRoom` bytes wait.
 
 import CSys
+import MOSEvents
 import MOSStorage
 import MOSTCP
 import MOSWire
@@ -20,17 +21,76 @@ extension Context {
     /// What the held segments of a flow may be charged for, bytes.
     private static var heldRoom: UInt32 { 65536 }
 
-    /// Keeps the payload of a segment until its receiver has answered.
+    // MARK: Words
+
+    /// Keeps what the sender said until its peer bears it out.
+    func noteDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) {
+        guard p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack else { return }
+        let beside = extend(found)
+        // No window is larger (RFC 7323 §2.3).
+        if tcp.S.pointee.flags.contains(.iss), p.pointee.sequence.distance(after: tcp.S.pointee.sndNxt) > 1 << 30 { return }
+        beside.pointee.setDoubt(tcp.sender, Doubt(p, after: beside.pointee.doubt(tcp.sender)))
+    }
+
+    /// The packet may bear out what its receiver said before.
+    func settleDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) {
+        let beside = extensions + Int(found)
+        let receiver = 1 &- tcp.sender
+        guard let doubt = beside.pointee.doubt(receiver),
+            p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack
+        else { return }
+        if tcp.R.pointee.flags.contains(.answeredElse) {
+            guard tcp.S.pointee.state == .synSent, doubt.isHandshake(by: p) else { return }
+            tcp.assumeHandshake(doubt)
+        } else {
+            guard tcp.R.pointee.flags.contains(.iss), doubt.isBorneOut(by: p) else { return }
+            tcp.believe(doubt)
+        }
+        beside.pointee.setDoubt(receiver, nil)
+    }
+
+    /// `receiver` has received now what it acknowledged before it was seen
+    /// to have been sent: packets pass a capture in another order, too.
+    func settleEarlyAcknowledgement(_ found: UInt32, _ receiver: Int) {
+        let f = flow(found)
+        let beside = extensions + Int(found)
+        guard let doubt = beside.pointee.doubt(receiver), f.side(receiver).pointee.state.knowsPeer,
+            f.side(receiver).pointee.flags.contains(.iss), !f.side(receiver).pointee.rcvNxt.precedes(doubt.acknowledgement)
+        else { return }
+        beside.pointee.setDoubt(receiver, nil)
+        let sender = 1 &- receiver
+        // As if `receiver` sent it now.
+        let tcp = TCPEmulation(f.connection, f.history, sender: receiver)
+        TCPEmulation(f.connection, f.history, sender: sender).believe(doubt)
+        if tcp.acknowledge(doubt.acknowledgement) {
+            raise(f, BuiltInEvent.stateChange, .receive, side: sender, sender: receiver)
+        }
+    }
+
+    /// The peer sent a RST at the number that the receiver said it expects,
+    /// though nothing was seen of what is before. (Before the handshake's end
+    /// that is how a wrong acknowledgement is answered, RFC 9293 §3.10.7.4.)
+    func isResetAtDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) -> Bool {
+        let f = flow(found)
+        guard f.pointee.flags.contains(.extended), tcp.R.pointee.state.isSynchronized, tcp.S.pointee.state.isSynchronized,
+            let doubt = (extensions + Int(found)).pointee.doubt(1 &- tcp.sender)
+        else { return false }
+        return p.pointee.sequence == doubt.acknowledgement && p.pointee.sequence.follows(tcp.R.pointee.rcvNxt)
+    }
+
+    // MARK: Payload
+
+    /// Keeps the payload of a segment, and its FIN, until its receiver has answered.
     func hold(_ found: UInt32, _ p: UnsafePointer<Packet>, _ receiver: Int, isOld: Bool = false) {
         let length = UInt32(p.pointee.payloadCaptured)
         let isSYN = p.pointee.flags & TCPFlags.syn != 0
-        guard length > 0, UInt32(MemoryLayout<HeldSegment>.stride) &+ length <= Self.heldRoom else { return }
+        let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
+        guard length > 0 || hasFIN, UInt32(MemoryLayout<HeldSegment>.stride) &+ length <= Self.heldRoom else { return }
         let beside = extend(found)
         let f = flow(found)
         forgetHeld(found) { [side = f.side(receiver)] in
-            Int($0.receiver) == receiver && side.pointee.state.knowsPeer && !$0.end.follows(side.pointee.rcvNxt)
+            Int($0.receiver) == receiver && side.pointee.state.knowsPeer && !$0.last.follows(side.pointee.rcvNxt)
         }
-        let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
         var timestamp: UInt32 = 0
         var echo: UInt32 = 0
         if isOld { _ = p.pointee.timestamps(value: &timestamp, echo: &echo) }
@@ -76,6 +136,13 @@ extension Context {
         while target.follows(end.pointee.rcvNxt), let handle = heldSegment(found, side, at: end.pointee.rcvNxt) {
             let block = memory.pointer(handle)
             let segment = heldSegment(handle)
+            if end.pointee.rcvNxt == segment.end {
+                // Its FIN.
+                if target.follows(segment.end) {
+                    TCPEmulation(f.connection, f.history, sender: 1 &- side).acceptFIN(segment.end)
+                }
+                break
+            }
             let last = segment.end.follows(target) ? target : segment.end
             let before = end.pointee.rcvNxt
             let offset = f.streamEnd(side) &- UInt64(before &- segment.sequence)
@@ -89,7 +156,7 @@ extension Context {
             }
             if end.pointee.rcvNxt == before { break }
         }
-        forgetHeld(found) { Int($0.receiver) == side && !$0.end.follows(end.pointee.rcvNxt) }
+        forgetHeld(found) { Int($0.receiver) == side && !$0.last.follows(end.pointee.rcvNxt) }
     }
 
     /// Where the first held segment begins that lies between the side's next
@@ -112,12 +179,12 @@ extension Context {
         return first
     }
 
-    /// The newest held segment that has this byte.
+    /// The newest held segment that has this byte, or its FIN there.
     private func heldSegment(_ found: UInt32, _ side: Int, at sequence: SequenceNumber) -> UInt32? {
         var at = extensions[Int(found)].held
         while at != 0 {
             let segment = heldSegment(at)
-            if Int(segment.receiver) == side, !segment.sequence.follows(sequence), segment.end.follows(sequence) {
+            if Int(segment.receiver) == side, !segment.sequence.follows(sequence), segment.last.follows(sequence) {
                 return at
             }
             at = segment.next
@@ -133,7 +200,7 @@ extension Context {
     // MARK: Ends that are not captured
 
     /// Whether nothing of the side was ever seen but, of a client, its SYN.
-    private func isUnanswering(_ f: FlowPointer, _ side: Int) -> Bool {
+    func isUnanswering(_ f: FlowPointer, _ side: Int) -> Bool {
         let end = f.side(side)
         if !end.pointee.flags.isDisjoint(with: [.heard, .answeredElse]) { return false }
         return side == Sender.client || !end.pointee.flags.contains(.iss) || end.pointee.flags.contains(.issInferred)
@@ -153,10 +220,23 @@ extension Context {
     /// All that will be known of ends that never answered is known.
     func takeUnanswered(_ found: UInt32) {
         let f = flow(found)
-        guard f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 else { return }
         for side in [Sender.client, Sender.server] where isUnanswering(f, side) {
-            takeHeldSlowly(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom)
+            if f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 {
+                takeHeldSlowly(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom)
+            }
+            while f.buffer(side).pointee.hasOutOfOrder, skipHole(found, side) {}
         }
+    }
+
+    /// Much has come behind a hole for an end that is not captured: nobody will
+    /// tell that it has the missing bytes, but its peer would have sent them
+    /// again by now.
+    func skipUnanswered(_ found: UInt32, _ side: Int) {
+        let f = flow(found)
+        while f.buffer(side).pointee.highestEnd &- f.streamEnd(side) > UInt64(Self.heldRoom),
+            f.buffer(side).pointee.hasOutOfOrder, isUnanswering(f, side), f.side(side).pointee.state.knowsPeer,
+            skipHole(found, side)
+        {}
     }
 
     // MARK: Payload of a SYN

@@ -59,13 +59,15 @@ extension Context {
     /// Makes the flow of a first SYN, with a socket for each listener that
     /// wants it; nil when `max_concurrency` is reached.
     private func start(_ p: UnsafePointer<Packet>) -> UInt32? {
-        guard let found = flows.allocate() else { return nil }
+        // A socket for each listener that wants it, or none at all.
+        var wanted = 0
+        for at in 0..<listeners.count where accepts(listeners[at], p) { wanted &+= 1 }
+        guard wanted > 0, sockets.capacity &- sockets.count >= wanted, let found = flows.allocate() else { return nil }
         let f = flow(found)
         let buffersOff = settings.buffersOff
         f.initialize(
             to: FlowRecord(
-                clientAddress: p.pointee.source, serverAddress: p.pointee.destination,
-                clientPort: p.pointee.sourcePort, serverPort: p.pointee.destinationPort,
+                addresses: p.pointee.addresses, ports: p.pointee.ports,
                 firstSocket: poolNil, lastSeen: now, flags: [.inUse, .starting, .lastToServer],
                 nullMask: 0, sendMask: 0, receiveMask: 0,
                 clientSegments: (noSegment, noSegment), serverSegments: (noSegment, noSegment),
@@ -79,9 +81,7 @@ extension Context {
                 serverBuffer: StreamBuffer(mode: buffersOff ? .rangesOnly : .payload)))
         if p.pointee.ipVersion == 6 {
             f.pointee.flags.insert(.ipv6)
-            let beside = extend(found)
-            beside.pointee.clientAddress = Self.address(p, 8, 12)
-            beside.pointee.serverAddress = Self.address(p, 24, 16)
+            addresses6[Int(found)] = FlowAddresses(client: Self.address(p, 8, 12), server: Self.address(p, 24, 16))
         }
         guard index.insert(hash: p.pointee.hash, index: found) else {
             discard(found)
@@ -109,10 +109,7 @@ extension Context {
 
     /// The active socket of a listener on a flow.
     private func attach(_ found: UInt32, to listener: UInt32) {
-        guard let id = sockets.allocate() else {
-            stats.pointee.drop_flow_table_full &+= 1
-            return
-        }
+        guard let id = sockets.allocate() else { return }
         let l = socket(listener)
         let f = flow(found)
         sets.retain(l.pointee.nullSet)
@@ -125,7 +122,9 @@ extension Context {
                     [.keepsHistory, .clientRangesOnly, .serverRangesOnly, .clientMute, .serverMute]),
                 next: poolNil, previous: f.pointee.lastSocket, flow: found,
                 nullSet: l.pointee.nullSet, sendSet: l.pointee.sendSet, receiveSet: l.pointee.receiveSet,
-                uctx: nil, read: (0, 0), listener: listener, overlap: l.pointee.overlap, limit: l.pointee.limit))
+                uctx: nil, read: (0, 0)))
+        socketOptions[Int(id)] = options(l).pointee
+        socketOptions[Int(id)].listener = listener
         if f.pointee.lastSocket == poolNil {
             f.pointee.firstSocket = id
         } else {
@@ -149,24 +148,25 @@ extension Context {
         var first = true
         while at != poolNil {
             let s = socket(at)
+            let wanted = options(s).pointee
             if !s.pointee.flags.isSuperset(of: .bothStopped) {
                 null |= s.pointee.nullSet.mask
                 send |= s.pointee.sendSet.mask
                 receive |= s.pointee.receiveSet.mask
             }
             if !s.pointee.flags.contains(.clientStopped) {
-                limits.0 = max(limits.0, s.pointee.limit.0)
-                if s.pointee.limit.0 > 0, !s.pointee.flags.contains(.clientRangesOnly) { payload.0 = true }
+                limits.0 = max(limits.0, wanted.limit.0)
+                if wanted.limit.0 > 0, !s.pointee.flags.contains(.clientRangesOnly) { payload.0 = true }
             }
             if !s.pointee.flags.contains(.serverStopped) {
-                limits.1 = max(limits.1, s.pointee.limit.1)
-                if s.pointee.limit.1 > 0, !s.pointee.flags.contains(.serverRangesOnly) { payload.1 = true }
+                limits.1 = max(limits.1, wanted.limit.1)
+                if wanted.limit.1 > 0, !s.pointee.flags.contains(.serverRangesOnly) { payload.1 = true }
             }
             if s.pointee.flags.contains(.keepsHistory) { flags.insert(.keepsHistory) }
             // The first socket of the chain decides which copy wins.
             if first {
-                if s.pointee.overlap.0 == UInt8(MOS_OVERLAP_POLICY_LAST) { flags.insert(.clientLastWins) }
-                if s.pointee.overlap.1 == UInt8(MOS_OVERLAP_POLICY_LAST) { flags.insert(.serverLastWins) }
+                if wanted.overlap.0 == UInt8(MOS_OVERLAP_POLICY_LAST) { flags.insert(.clientLastWins) }
+                if wanted.overlap.1 == UInt8(MOS_OVERLAP_POLICY_LAST) { flags.insert(.serverLastWins) }
                 first = false
             }
             at = s.pointee.next
@@ -226,11 +226,33 @@ extension Context {
         guard f.pointee.flags.contains(.extended) else { return false }
         let beside = extensions + Int(found)
         // It may cover data of that SYN (RFC 7413).
-        guard beside.pointee.nextSYN != 0,
+        guard beside.pointee.nextSYN != 0, beside.pointee.nextSYNSender != UInt32(sender),
             p.pointee.acknowledgement &- beside.pointee.nextSYNSequence &- 1 <= beside.pointee.nextSYNPayload
         else { return false }
-        // The server has answered it: the old connection is gone at both
-        // ends. The SYN, which has passed already, begins the new flow.
+        // The peer has answered it: the old connection is gone at both ends.
+        beginNextConnection(found, p, frame)
+        return true
+    }
+
+    /// The client goes on from a SYN on a connection's addresses whose answer
+    /// the capture does not show, as it shows nothing of the server. Not before
+    /// the old connection's client has closed, and not so soon that the
+    /// server's answer may just be on its way: else somebody could make us take
+    /// a connection for another.
+    func continuesNextConnection(_ found: UInt32, _ p: UnsafePointer<Packet>, _ sender: Int) -> Bool {
+        let f = flow(found)
+        let beside = extensions + Int(found)
+        return beside.pointee.nextSYN != 0 && sender == Sender.client && beside.pointee.nextSYNSender == 0
+            && p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack
+            && p.pointee.sequence &- beside.pointee.nextSYNSequence &- 1 <= beside.pointee.nextSYNPayload
+            && f.side(Sender.client).pointee.flags.contains(.finSent) && isUnanswering(f, Sender.server)
+            && now &- f.pointee.started >= 1_000_000_000
+    }
+
+    /// The SYN that was remembered, and has passed already, begins a new flow,
+    /// in which the packet is the next.
+    func beginNextConnection(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
+        let beside = extensions + Int(found)
         let handle = beside.pointee.nextSYN
         let length = beside.pointee.nextSYNLength
         beside.pointee.nextSYN = 0
@@ -255,11 +277,9 @@ extension Context {
         }
         if syn.pointee.kind == .tcp { handleStranger(syn, nil) }
         handleSegment(p, candidate: poolNil, frame: frame)
-        return true
     }
 
     private func rememberNextSYN(_ found: UInt32, _ p: UnsafePointer<Packet>, _ sender: Int) {
-        guard sender == Sender.client else { return }
         let beside = extend(found)
         forgetNextSYN(beside)
         // Headers and a TFO payload of usual size; more is not kept.
@@ -272,6 +292,7 @@ extension Context {
         beside.pointee.nextSYNPort = Int32(p.pointee.port)
         beside.pointee.nextSYNWireLength = p.pointee.wireLength
         beside.pointee.nextSYNPayload = UInt32(p.pointee.payloadLength)
+        beside.pointee.nextSYNSender = UInt32(sender)
     }
 
     private func forgetNextSYN(_ beside: UnsafeMutablePointer<FlowExtension>) {
@@ -501,6 +522,33 @@ extension Context {
 
     // MARK: Time
 
+    /// A packet of a flow that was silent for long, or is in TIME_WAIT. Returns
+    /// whether the flow ended before it.
+    @inline(never)
+    func endedBefore(_ found: UInt32) -> Bool {
+        let f = flow(found)
+        let silence = now &- f.pointee.lastSeen
+        if silence >= settings.idleTimeout {
+            // Whatever the wheel's grain.
+            end(found, .timeout)
+            return true
+        }
+        if f.pointee.flags.contains(.lingering), silence >= settings.timeWait {
+            endLingering(found)
+            return true
+        }
+        if silence >= ContextSettings.timestampLife {
+            f.pointee.connection.client.flags.remove(.tsRecent)
+            f.pointee.connection.server.flags.remove(.tsRecent)
+        }
+        return false
+    }
+
+    /// TIME_WAIT is over.
+    private func endLingering(_ found: UInt32) {
+        end(found, flow(found).pointee.flags.contains(.wasReset) ? .reset : .fin)
+    }
+
     func schedule(_ found: UInt32, at deadline: UInt64) {
         wheel.schedule(found, at: deadline, now: now)
         thread.nextDeadline = min(thread.nextDeadline, wheel.nextExpiry)
@@ -528,7 +576,7 @@ extension Context {
             guard f.pointee.flags.contains(.inUse) else { continue }
             if f.pointee.flags.contains(.lingering) {
                 if f.pointee.lastSeen &+ settings.timeWait <= now {
-                    end(found, .fin)
+                    endLingering(found)
                 } else {
                     wheel.schedule(found, at: f.pointee.lastSeen &+ settings.timeWait, now: now)
                 }

@@ -275,7 +275,7 @@ extension Context {
         let f = flow(found)
         let source = isIPv6 ? IPv6Address(ip + 8) : IPv6Address(UInt64(ip.bigEndian32(12)), 0)
         let client = f.pointee.flags.contains(.ipv6)
-            ? beside.pointee.clientAddress : IPv6Address(UInt64(f.pointee.clientAddress), 0)
+            ? addresses6[Int(found)].client : IPv6Address(UInt64(f.pointee.clientAddress), 0)
         return source == client
             || f.pointee.flags.contains(.translated) && source == beside.pointee.outerClientAddress
     }
@@ -317,8 +317,8 @@ extension Context {
         let outer = receiver == Sender.server && f.pointee.flags.contains(.translated)
         if isIPv6 {
             ip[0] = 0x60
-            let client = outer ? beside.pointee.outerClientAddress : beside.pointee.clientAddress
-            let server = outer ? beside.pointee.outerServerAddress : beside.pointee.serverAddress
+            let client = outer ? beside.pointee.outerClientAddress : addresses6[Int(found)].client
+            let server = outer ? beside.pointee.outerServerAddress : addresses6[Int(found)].server
             let from = sender == 0 ? client : server
             let to = sender == 0 ? server : client
             UnsafeMutableRawPointer(ip).storeBytes(of: from.low, toByteOffset: 8, as: UInt64.self)

@@ -193,13 +193,13 @@ extension Context {
         case Int32(MOS_FRAGINFO_SVRBUF.rawValue):
             try putRanges(s, 1, value, length)
         case Int32(MOS_CLIBUF.rawValue):
-            try put(Int32(bitPattern: s.pointee.limit.0), value, length)
+            try put(Int32(bitPattern: options(s).pointee.limit.0), value, length)
         case Int32(MOS_SVRBUF.rawValue):
-            try put(Int32(bitPattern: s.pointee.limit.1), value, length)
+            try put(Int32(bitPattern: options(s).pointee.limit.1), value, length)
         case Int32(MOS_CLIOVERLAP.rawValue):
-            try put(Int32(s.pointee.overlap.0), value, length)
+            try put(Int32(options(s).pointee.overlap.0), value, length)
         case Int32(MOS_SVROVERLAP.rawValue):
-            try put(Int32(s.pointee.overlap.1), value, length)
+            try put(Int32(options(s).pointee.overlap.1), value, length)
         default:
             try put(Int32(s.pointee.flags.contains(.keepsHistory) ? 1 : 0), value, length)
         }
@@ -217,7 +217,7 @@ extension Context {
     ) throws(Errno) {
         guard length.pointee == UInt32(MemoryLayout<tcp_buf_info>.size) else { throw .invalid }
         let f = flow(s.pointee.flow)
-        guard s.bufferLimit(side) > 0, !s.pointee.flags.contains(.stopped(side)), f.side(side).pointee.state.knowsPeer
+        guard options(s).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)), f.side(side).pointee.state.knowsPeer
             || f.pointee.flags.contains(.ending)
         else { throw .noData }
         let end = f.streamEnd(side)
@@ -235,7 +235,7 @@ extension Context {
         _ s: SocketPointer, _ side: Int, _ value: UnsafeMutableRawPointer, _ length: UnsafeMutablePointer<UInt32>
     ) throws(Errno) {
         let f = flow(s.pointee.flow)
-        guard s.bufferLimit(side) > 0, !s.pointee.flags.contains(.stopped(side)) else { throw .noData }
+        guard options(s).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)) else { throw .noData }
         materialize(f, side)
         let stride = MemoryLayout<tcp_ring_fragment>.stride
         let room = Int(length.pointee) / stride
@@ -285,7 +285,7 @@ extension Context {
             address.sin6_family = sa_family_t(AF_INET6)
             address.sin6_port = port.bigEndian
             let ip = translated
-                ? beside.pointee.outerServerAddress : side == 0 ? beside.pointee.clientAddress : beside.pointee.serverAddress
+                ? beside.pointee.outerServerAddress : side == 0 ? addresses6[Int(found)].client : addresses6[Int(found)].server
             withUnsafeMutableBytes(of: &address.sin6_addr) {
                 $0.storeBytes(of: ip.low, toByteOffset: 0, as: UInt64.self)
                 $0.storeBytes(of: ip.high, toByteOffset: 8, as: UInt64.self)

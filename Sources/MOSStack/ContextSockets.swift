@@ -54,11 +54,12 @@ extension Context {
         socket(id).initialize(
             to: SocketRecord(
                 kind: kind, families: families, flags: [.keepsHistory], next: poolNil, previous: poolNil,
-                flow: poolNil, nullSet: .empty, sendSet: .empty, receiveSet: .empty, uctx: nil, read: (0, 0),
-                listener: poolNil, overlap: (UInt8(MOS_OVERLAP_POLICY_FIRST), UInt8(MOS_OVERLAP_POLICY_FIRST)),
-                limit: (limit, limit)))
-        socket(id).noteMute(0)
-        socket(id).noteMute(1)
+                flow: poolNil, nullSet: .empty, sendSet: .empty, receiveSet: .empty, uctx: nil, read: (0, 0)))
+        socketOptions[Int(id)] = SocketOptions(
+            listener: poolNil, overlap: (UInt8(MOS_OVERLAP_POLICY_FIRST), UInt8(MOS_OVERLAP_POLICY_FIRST)),
+            limit: (limit, limit))
+        socket(id).noteMute(0, limit: limit)
+        socket(id).noteMute(1, limit: limit)
         return Int32(bitPattern: id)
     }
 
@@ -73,7 +74,7 @@ extension Context {
             // No handler of its active sockets is called again.
             for at in 0..<sockets.highWater {
                 let active = socket(at)
-                if active.pointee.kind == .monitorActive, active.pointee.listener == UInt32(bitPattern: id),
+                if active.pointee.kind == .monitorActive, options(active).pointee.listener == UInt32(bitPattern: id),
                     !active.pointee.flags.isSuperset(of: .bothStopped)
                 {
                     active.pointee.flags.formUnion(.bothStopped)
@@ -282,15 +283,15 @@ extension Context {
             } else {
                 s.pointee.flags.remove(.rangesOnly(side))
             }
-            s.noteMute(side)
+            s.noteMute(side, limit: options(s).pointee.limit(side))
         case Int32(MOS_CLIOVERLAP.rawValue), Int32(MOS_SVROVERLAP.rawValue):
             guard number >= 0, number < Int32(MOS_OVERLAP_CNT) || number == Int32(MOS_OVERLAP_POLICY_LINUX) else {
                 throw .invalid
             }
             if name == Int32(MOS_CLIOVERLAP.rawValue) {
-                s.pointee.overlap.0 = UInt8(number)
+                options(s).pointee.overlap.0 = UInt8(number)
             } else {
-                s.pointee.overlap.1 = UInt8(number)
+                options(s).pointee.overlap.1 = UInt8(number)
             }
         default:
             guard number == 0 || number == 1 else { throw .invalid }
@@ -301,8 +302,9 @@ extension Context {
 
     /// `MOS_CLIBUF` / `MOS_SVRBUF`. On an active socket it works at once.
     private func setBuffer(_ s: SocketPointer, _ side: Int, _ bytes: UInt32) {
-        let old = s.bufferLimit(side)
-        s.setBufferLimit(side, bytes)
+        let old = options(s).pointee.limit(side)
+        options(s).pointee.setLimit(side, bytes)
+        s.noteMute(side, limit: bytes)
         guard s.pointee.kind == .monitorActive else { return }
         let f = flow(s.pointee.flow)
         if old == 0, bytes > 0 {

@@ -16,11 +16,11 @@ extension Context {
     /// Payload that begins where the receiver's stream ends, with nothing out
     /// of order behind it: the road of nearly every segment.
     @inline(__always)
-    func takeInOrder(_ found: UInt32, _ receiver: Int, _ p: UnsafePointer<Packet>) {
+    func takeInOrder(_ found: UInt32, _ receiver: Int, _ p: UnsafePointer<Packet>, isPlain: Bool) {
         let f = flow(found)
         let length = UInt32(p.pointee.payloadLength)
-        if f.pointee.bits.isDisjoint(with: .irregular(receiver)), p.pointee.payloadCaptured == p.pointee.payloadLength,
-            segmentCount < Context.segmentRoom
+        if f.pointee.bits.isDisjoint(with: .irregular(receiver)),
+            isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength, segmentCount < Context.segmentRoom
         {
             let side = f.side(receiver)
             side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
@@ -60,9 +60,20 @@ extension Context {
         if f.side(receiver).pointee.flags.contains(.finArrived) {
             captured = min(captured, roomBeforeFIN(f, receiver, sender, p, offset))
         }
-        guard captured > 0 else { return }
-        // In bounds: the parser counted the captured payload.
-        store(found, receiver, sender, offset, p.pointee.frame + Int(p.pointee.payloadOffset), captured)
+        // Of what the capture has cut off, only the numbers are known.
+        let cut = p.pointee.payloadCaptured < p.pointee.payloadLength && captured == UInt32(p.pointee.payloadCaptured)
+        if cut, f.buffer(receiver).pointee.mode == .rangesOnly {
+            // No byte is looked at.
+            store(found, receiver, sender, offset, p.pointee.frame, UInt32(p.pointee.payloadLength))
+            return
+        }
+        if captured > 0 {
+            // In bounds: the parser counted the captured payload.
+            store(found, receiver, sender, offset, p.pointee.frame + Int(p.pointee.payloadOffset), captured)
+        }
+        if cut, f.streamEnd(receiver) &- offset <= UInt64(p.pointee.payloadLength) {
+            skip(found, receiver, to: p.pointee.sequence &+ UInt32(p.pointee.payloadLength))
+        }
     }
 
     /// How much of the segment lies before a FIN that has arrived already.
@@ -148,12 +159,13 @@ extension Context {
             }
         }
         advanceReceiver(found, receiver, from: before)
+        if buffer.pointee.hasOutOfOrder { skipUnanswered(found, receiver) }
     }
 
     private func followsLinux(_ f: FlowPointer, _ side: Int) -> Bool {
         let first = f.pointee.firstSocket
         guard first != poolNil else { return false }
-        let overlap = socket(first).pointee.overlap
+        let overlap = options(socket(first)).pointee.overlap
         return (side == 0 ? overlap.0 : overlap.1) == UInt8(MOS_OVERLAP_POLICY_LINUX)
     }
 
@@ -314,17 +326,36 @@ extension Context {
         // Not beyond what its peer was seen to send.
         if target.follows(other.pointee.sndNxt) { target = other.pointee.sndNxt }
         takeHeld(found, side, upTo: target)
-        let finAcked = other.pointee.flags.contains(.finSent)
-            && target.follows(f.pointee.history.fin(1 &- side))
-        if finAcked { target = f.pointee.history.fin(1 &- side) }
-        while target.follows(end.pointee.rcvNxt) {
+        // Bytes are below the FIN, which what is held may have brought.
+        var finAcked: Bool {
+            other.pointee.flags.contains(.finSent) && target.follows(f.pointee.history.fin(1 &- side))
+        }
+        var limit: SequenceNumber { finAcked ? f.pointee.history.fin(1 &- side) : target }
+        while limit.follows(end.pointee.rcvNxt) {
             let before = end.pointee.rcvNxt
-            skip(found, side, to: nextHeld(found, side, before: target) ?? target)
+            skip(found, side, to: nextHeld(found, side, before: limit) ?? limit)
             takeHeld(found, side, upTo: target)
             if end.pointee.rcvNxt == before { break }
         }
         if finAcked { end.pointee.flags.insert(.finArrived) }
         _ = TCPEmulation(f.connection, f.history, sender: 1 &- side).receiveFIN()
+    }
+
+    /// The bytes up to the first that is held behind a hole were received and
+    /// never seen. False: there is none.
+    func skipHole(_ found: UInt32, _ side: Int) -> Bool {
+        let f = flow(found)
+        materialize(f, side)
+        let buffer = f.buffer(side)
+        let end = buffer.pointee.inOrderEnd
+        var at = 0
+        while let range = buffer.pointee.range(at) {
+            at &+= 1
+            guard range.start > end else { continue }
+            skip(found, side, to: f.side(side).pointee.rcvNxt &+ UInt32(truncatingIfNeeded: range.start &- end))
+            return buffer.pointee.inOrderEnd > end
+        }
+        return false
     }
 
     /// The bytes from RCV.NXT to `target` were received and never seen.
@@ -393,9 +424,12 @@ extension Context {
             let result = buffer.pointee.insert(
                 offset: offset, bytes: bytes, length: length, lastWins: false, pool: &memory, outOfOrderLimit: 0)
             if result.refused > 0 {
-                // No memory: these bytes are lost to readers, and counted.
-                let missing = offset &+ UInt64(length) &- buffer.pointee.inOrderEnd
-                noteOverrun(missing)
+                // No memory: these bytes are lost to readers, and counted
+                // where there is one that has not had them.
+                let end = offset &+ UInt64(length)
+                let missing = end &- buffer.pointee.inOrderEnd
+                let position = min(lowestPosition(f, side), end)
+                if position < end { noteOverrun(min(missing, end &- position)) }
                 stats.pointee.drop_no_memory &+= 1
                 _ = buffer.pointee.advanceWithoutStoring(length: UInt32(missing), pool: &memory)
             }
@@ -422,7 +456,7 @@ extension Context {
         var position = lowestPosition(f, side)
         if position != end {
             let limit = UInt64(f.limit(side).pointee)
-            if end &- position > limit, limit > 0 {
+            if limit > 0, end &- position > limit || waiting > 0 && memory.isShort(of: Int(waiting)) {
                 // An overrun: a handler can read, or enlarge the buffer.
                 raiseError(f, side: side, sender: 1 &- side)
                 guard f.pointee.flags.contains(.inUse) else { return }
@@ -438,7 +472,8 @@ extension Context {
             return
         }
         let kept = UInt64(f.limit(side).pointee)
-        var from = f.pointee.flags.contains(.keepsHistory) ? 0 : position
+        // What was read makes room for what was not.
+        var from = f.pointee.flags.contains(.keepsHistory) && !memory.isScarce ? 0 : position
         if end > kept { from = max(from, end &- kept) }
         noteOverrun(buffer, position, from)
         let stored = buffer.pointee.inOrderEnd

@@ -27,6 +27,9 @@ final class ContextThread {
     private let entries = Atomic<Int>(0)
     /// The stack thread wants the lock.
     private let stackWaits = Atomic<Bool>(false)
+    /// The stack thread stands still in `pause`: guarded by `pauseMutex`.
+    private var isPaused = false
+    private let pauseMutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     /// `mtcp_app_join` or the like was called, or 200 ms went by (§8).
     let started = Atomic<Bool>(false)
     let stopRequested = Atomic<Bool>(false)
@@ -45,6 +48,7 @@ final class ContextThread {
         wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         doneDescriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
         pthread_mutex_init(mutex, nil)
+        pthread_mutex_init(pauseMutex, nil)
         if wakeDescriptor < 0 || doneDescriptor < 0 { return nil }
     }
 
@@ -53,6 +57,8 @@ final class ContextThread {
         close(doneDescriptor)
         pthread_mutex_destroy(mutex)
         mutex.deallocate()
+        pthread_mutex_destroy(pauseMutex)
+        pauseMutex.deallocate()
     }
 
     // MARK: The lock
@@ -88,6 +94,47 @@ final class ContextThread {
     func unlock() {
         pthread_mutex_unlock(mutex)
         csys_add_lock_depth(-1)
+    }
+
+    /// Runs `body`, which changes nothing, for the stack thread of the context
+    /// `other` is of. That thread keeps its own lock, so two that look at each
+    /// other would wait for ever; but one that waits here changes nothing
+    /// either, and may be looked at meanwhile.
+    func observe<Result>(by other: ContextThread, _ body: () throws(Errno) -> Result) throws(Errno) -> Result {
+        other.setPaused(true)
+        waiters.add(1, ordering: .sequentiallyConsistent)
+        defer {
+            waiters.subtract(1, ordering: .sequentiallyConsistent)
+            // Waits for whoever looks at us.
+            other.setPaused(false)
+        }
+        var patience = Self.mostYields
+        while true {
+            if pthread_mutex_trylock(mutex) == 0 {
+                entries.add(1, ordering: .releasing)
+                defer { pthread_mutex_unlock(mutex) }
+                return try body()
+            }
+            pthread_mutex_lock(pauseMutex)
+            if isPaused {
+                defer { pthread_mutex_unlock(pauseMutex) }
+                return try body()
+            }
+            pthread_mutex_unlock(pauseMutex)
+            if patience > 0 {
+                patience -= 1
+                sched_yield()
+            } else {
+                // A handler that takes long.
+                poll(nil, 0, 1)
+            }
+        }
+    }
+
+    private func setPaused(_ value: Bool) {
+        pthread_mutex_lock(pauseMutex)
+        isPaused = value
+        pthread_mutex_unlock(pauseMutex)
     }
 
     /// Of the stack thread, between bursts: lets those in who wait.

@@ -35,7 +35,7 @@ struct FlowFlags: OptionSet {
     static let stopsPending = FlowFlags(rawValue: 1 << 7)
     /// `CONN_END` is being delivered.
     static let ending = FlowFlags(rawValue: 1 << 8)
-    /// The last packet went to the server.
+    /// The last packet went to the server. (`FlowFlags.direction`.)
     static let lastToServer = FlowFlags(rawValue: 1 << 9)
     /// A RST ended it.
     static let wasReset = FlowFlags(rawValue: 1 << 10)
@@ -49,8 +49,13 @@ struct FlowFlags: OptionSet {
     /// The extension is in use.
     static let extended = FlowFlags(rawValue: 1 << 15)
 
+    /// `lastToServer` for a packet of this sender.
     @inline(__always)
-    static func queued(_ side: Int) -> FlowFlags { side == 0 ? .clientQueued : .serverQueued }
+    static func direction(_ sender: Int) -> FlowFlags {
+        FlowFlags(rawValue: UInt16(truncatingIfNeeded: 1 &- sender) &<< 9)
+    }
+    @inline(__always)
+    static func queued(_ side: Int) -> FlowFlags { FlowFlags(rawValue: 1 &<< UInt16(truncatingIfNeeded: 5 &+ side)) }
     @inline(__always)
     static func lastWins(_ side: Int) -> FlowFlags { side == 0 ? .clientLastWins : .serverLastWins }
 }
@@ -95,11 +100,10 @@ struct FlowIrregularities {
 struct FlowRecord {
     // MARK: Every packet
 
-    /// IPv4 in host order; those of IPv6 are in the flow's extension.
-    var clientAddress: UInt32
-    var serverAddress: UInt32
-    var clientPort: UInt16
-    var serverPort: UInt16
+    /// As the client's packets have them (`Packet.addresses`); those of IPv6
+    /// are beside (`FlowAddresses`).
+    var addresses: UInt64
+    var ports: UInt32
     /// First active socket, in the order of the chain; `poolNil`: none.
     var firstSocket: UInt32
     /// Time of the last packet of either direction, ns.
@@ -151,6 +155,11 @@ struct FlowRecord {
     var serverOverheadCarry: UInt32
     var clientBuffer: StreamBuffer
     var serverBuffer: StreamBuffer
+
+    var clientAddress: UInt32 { UInt32(truncatingIfNeeded: addresses >> 32) }
+    var serverAddress: UInt32 { UInt32(truncatingIfNeeded: addresses) }
+    var clientPort: UInt16 { UInt16(truncatingIfNeeded: ports >> 16) }
+    var serverPort: UInt16 { UInt16(truncatingIfNeeded: ports) }
 }
 
 /// What only some flows have: kept beside, under the same index, and touched
@@ -159,9 +168,6 @@ struct FlowExtension {
     /// By the end that sent.
     var clientOdd: FlowIrregularities
     var serverOdd: FlowIrregularities
-    /// The tuple of an IPv6 flow.
-    var clientAddress: IPv6Address
-    var serverAddress: IPv6Address
     /// The tuple behind a translation, as the server's side has it.
     var outerClientAddress: IPv6Address
     var outerServerAddress: IPv6Address
@@ -177,10 +183,37 @@ struct FlowExtension {
     /// … how long it was on the wire, and how much of that was payload.
     var nextSYNWireLength: UInt32
     var nextSYNPayload: UInt32
+    /// … and which end sent it.
+    var nextSYNSender: UInt32
     /// Payload that its receiver has to acknowledge before it counts: the
     /// newest `HeldSegment` (0: none), and how much memory all of them take.
     var held: UInt32
     var heldBytes: UInt32
+    /// What an end said that its peer has to bear out, by the end that said
+    /// it; bits tell of which there is something.
+    var clientDoubt: Doubt
+    var serverDoubt: Doubt
+    var doubts: UInt32
+
+    func doubt(_ side: Int) -> Doubt? {
+        doubts >> UInt32(side) & 1 == 0 ? nil : side == 0 ? clientDoubt : serverDoubt
+    }
+
+    mutating func setDoubt(_ side: Int, _ doubt: Doubt?) {
+        let bit = UInt32(1) << UInt32(side)
+        guard let doubt else {
+            doubts &= ~bit
+            return
+        }
+        doubts |= bit
+        if side == 0 { clientDoubt = doubt } else { serverDoubt = doubt }
+    }
+}
+
+/// The addresses of an IPv6 flow: kept beside, under the same index.
+struct FlowAddresses {
+    var client: IPv6Address
+    var server: IPv6Address
 }
 
 /// 16 bytes as they lie in the packet. An IPv4 address of a translation is
@@ -239,6 +272,11 @@ extension FlowPointer {
     }
 
     @inline(__always)
+    func interface(_ side: Int) -> UnsafeMutablePointer<Int8> {
+        field(FlowLayout.interfaces, Int8.self, side)
+    }
+
+    @inline(__always)
     func side(_ side: Int) -> UnsafeMutablePointer<TCPSide> {
         field(FlowLayout.connection, TCPSide.self, side)
     }
@@ -278,6 +316,7 @@ extension FlowPointer {
 enum FlowLayout {
     static let segments = 32
     static let pending = 36
+    static let interfaces = 46
     static let packets = 48
     static let overhead = 56
     static let connection = 64

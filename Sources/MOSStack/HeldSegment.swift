@@ -19,6 +19,8 @@ struct HeldSegment {
     var timestamp: UInt32
 
     var end: SequenceNumber { sequence &+ length }
+    /// One beyond its last number, which may be that of a FIN.
+    var last: SequenceNumber { end &+ (hasFIN ? 1 : 0) }
     var blockSize: Int { MemoryLayout<HeldSegment>.stride &+ Int(length) }
     /// What it counts for among what a flow may hold: small ones count for
     /// more, since every look at what is held goes along all of it.

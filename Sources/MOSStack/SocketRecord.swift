@@ -32,28 +32,26 @@ struct SocketFlags: OptionSet {
     static let clientRangesOnly = SocketFlags(rawValue: 1 << 5)
     static let serverRangesOnly = SocketFlags(rawValue: 1 << 6)
     /// Nothing to read there, by buffer: off, or ranges only. See
-    /// `SocketPointer.noteMute`.
+    /// `SocketPointer.noteMute(_:limit:)`.
     static let clientMute = SocketFlags(rawValue: 1 << 7)
     static let serverMute = SocketFlags(rawValue: 1 << 8)
 
     static let bothStopped: SocketFlags = [.clientStopped, .serverStopped]
 
     @inline(__always)
-    static func stopped(_ side: Int) -> SocketFlags { side == 0 ? .clientStopped : .serverStopped }
+    static func stopped(_ side: Int) -> SocketFlags { SocketFlags(rawValue: 1 &<< UInt16(truncatingIfNeeded: side)) }
     @inline(__always)
-    static func mute(_ side: Int) -> SocketFlags { side == 0 ? .clientMute : .serverMute }
+    static func mute(_ side: Int) -> SocketFlags { SocketFlags(rawValue: 0x80 &<< UInt16(truncatingIfNeeded: side)) }
     /// No further handler for the side, or nothing to read there.
     @inline(__always)
-    static func deaf(_ side: Int) -> SocketFlags {
-        side == 0 ? [.clientStopped, .clientMute] : [.serverStopped, .serverMute]
-    }
+    static func deaf(_ side: Int) -> SocketFlags { SocketFlags(rawValue: 0x81 &<< UInt16(truncatingIfNeeded: side)) }
     @inline(__always)
     static func rangesOnly(_ side: Int) -> SocketFlags { side == 0 ? .clientRangesOnly : .serverRangesOnly }
 }
 
-/// A socket of any kind; its index in the pool is its id.
+/// A socket of any kind; its index in the pool is its id. One cache line: what
+/// packets and reading touch.
 struct SocketRecord {
-    // The first 64 bytes are what packets and reading touch.
     var kind: SocketKind
     var families: Families
     var flags: SocketFlags
@@ -68,7 +66,11 @@ struct SocketRecord {
     var uctx: UnsafeMutableRawPointer?
     /// Active: read positions. Listener: unused.
     var read: (UInt64, UInt64)
+}
 
+/// The rest of a socket, kept beside under the same index
+/// (`Context.options(_:)`).
+struct SocketOptions {
     /// Active: its listener.
     var listener: UInt32
     /// `MOS_CLIOVERLAP` / `MOS_SVROVERLAP`, by buffer.
@@ -107,20 +109,22 @@ extension SocketPointer {
         if side == 0 { pointee.read.0 = offset } else { pointee.read.1 = offset }
     }
 
-    @inline(__always)
-    func bufferLimit(_ side: Int) -> UInt32 { side == 0 ? pointee.limit.0 : pointee.limit.1 }
-
-    func setBufferLimit(_ side: Int, _ bytes: UInt32) {
-        if side == 0 { pointee.limit.0 = bytes } else { pointee.limit.1 = bytes }
-        noteMute(side)
-    }
-
-    /// Keeps the flag that says whether there is anything to read.
-    func noteMute(_ side: Int) {
-        if bufferLimit(side) == 0 || pointee.flags.contains(.rangesOnly(side)) {
+    /// Keeps the flag that says whether there is anything to read, of a buffer
+    /// of `limit` bytes.
+    func noteMute(_ side: Int, limit: UInt32) {
+        if limit == 0 || pointee.flags.contains(.rangesOnly(side)) {
             pointee.flags.insert(.mute(side))
         } else {
             pointee.flags.remove(.mute(side))
         }
+    }
+}
+
+extension SocketOptions {
+    @inline(__always)
+    func limit(_ side: Int) -> UInt32 { side == 0 ? limit.0 : limit.1 }
+
+    mutating func setLimit(_ side: Int, _ bytes: UInt32) {
+        if side == 0 { limit.0 = bytes } else { limit.1 = bytes }
     }
 }

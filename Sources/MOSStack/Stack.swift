@@ -501,7 +501,7 @@ public final class Stack {
             guard let one = try? statistics(of: context, interface: interface) else { return }
             source = one.drop_source
             sum.add(one)
-            flows &+= context.stats.pointee.flows_now
+            flows &+= (try? context.observe { context.stats.pointee.flows_now }) ?? 0
         }
         sum.drop_source = source
         sum.flows_now = flows
@@ -510,14 +510,12 @@ public final class Stack {
 
     /// `mos_get_stats`.
     ///
-    /// The context comes before the stack's own lock: its handlers may ask,
-    /// too. A handler that asks about another context does not wait for it,
-    /// since that one may be asking about the handler's: it reads counters
-    /// while they grow.
+    /// The context comes before the stack's own lock: its handlers may ask, too.
     public func statistics(of context: Context, interface: Int) throws(Errno) -> mos_stats {
-        let waits = csys_current() == nil
-        if waits { try context.enter() }
-        defer { if waits { context.leaveUnchanged() } }
+        try context.observe { () throws(Errno) in try counters(of: context, interface: interface) }
+    }
+
+    private func counters(of context: Context, interface: Int) throws(Errno) -> mos_stats {
         lock()
         defer { unlock() }
         guard interface >= -1, interface < ports.count else { throw .invalid }

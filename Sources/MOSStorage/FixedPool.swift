@@ -26,6 +26,16 @@ public struct FixedPool<Element> {
 
     private static var taken: UInt32 { .max }
 
+    /// The stride of a pool for which none was asked.
+    @inline(__always)
+    private static var ownStride: Int { rounded(MemoryLayout<Element>.stride, to: 1) }
+
+    @inline(__always)
+    private static func rounded(_ size: Int, to alignment: Int) -> Int {
+        let alignment = size >= 64 ? 64 : alignment
+        return (size + alignment - 1) & ~(alignment - 1)
+    }
+
     /// - Parameters:
     ///   - capacity: records, 1 … 2³¹.
     ///   - stride: bytes for each record when more room than `Element` needs
@@ -35,10 +45,7 @@ public struct FixedPool<Element> {
     /// space.
     public init?(capacity: Int, stride wanted: Int = 0) {
         guard capacity > 0, capacity <= 1 << 31, wanted >= 0, wanted <= 1 << 20 else { return nil }
-        var stride = MemoryLayout<Element>.stride
-        let alignment = MemoryLayout<Element>.alignment
-        if wanted > stride { stride = (wanted + alignment - 1) & ~(alignment - 1) }
-        if stride >= 64 { stride = (stride + 63) & ~63 }
+        let stride = max(Self.ownStride, Self.rounded(wanted, to: MemoryLayout<Element>.alignment))
         guard let records = csys_reserve(capacity * stride) else { return nil }
         guard let links = csys_reserve(capacity * 4) else {
             csys_unreserve(records, capacity * stride)
@@ -89,6 +96,13 @@ public struct FixedPool<Element> {
     public func pointer(_ index: UInt32) -> UnsafeMutablePointer<Element> {
         // Inside the reservation for every index that `allocate` gave out.
         (records + Int(index) &* stride).assumingMemoryBound(to: Element.self)
+    }
+
+    /// The same in a pool for which no stride was asked: a constant distance.
+    @inline(__always)
+    public func near(_ index: UInt32) -> UnsafeMutablePointer<Element> {
+        // As above.
+        (records + Int(index) &* Self.ownStride).assumingMemoryBound(to: Element.self)
     }
 
     public subscript(_ index: UInt32) -> Element {

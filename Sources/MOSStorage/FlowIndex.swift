@@ -2,11 +2,11 @@ import CSys
 
 /// From a 32-bit hash to the indexes that were entered with it.
 ///
-/// Open addressing with linear probing in reserved memory, at most half full,
-/// so a look-up is one cache line nearly always. An entry is
-/// `hash << 32 | index + 1`; 0 is an empty place. Removal shifts followers
-/// back, so there are no tombstones. The caller compares keys: equal hashes
-/// give several candidates.
+/// Open addressing with linear probing in reserved memory, at most four fifths
+/// full (two fifths where each flow stands in it once), so a look-up is one
+/// cache line nearly always. An entry is `hash << 32 | index + 1`; 0 is an empty
+/// place. Removal shifts followers back, so there are no tombstones. The caller
+/// compares keys: equal hashes give several candidates.
 ///
 /// The value owns its memory: keep exactly one copy and call `destroy()`.
 public struct FlowIndex {
@@ -22,7 +22,7 @@ public struct FlowIndex {
     public init?(capacity: Int) {
         guard capacity > 0, capacity <= 1 << 30 else { return nil }
         var slots = 16
-        while slots < capacity * 2 { slots *= 2 }
+        while slots < capacity + capacity / 4 { slots *= 2 }
         guard let memory = csys_reserve(slots * 8) else { return nil }
         entries = memory.assumingMemoryBound(to: UInt64.self)
         mask = UInt32(truncatingIfNeeded: slots - 1)

@@ -71,6 +71,16 @@ public struct SlabPool {
         self.limit = limit
     }
 
+    /// More than three quarters are in use: what is kept only because it may be
+    /// asked for has to leave the rest to what is needed.
+    @inline(__always)
+    public var isScarce: Bool { bytesInUse > limit &- limit / 4 }
+
+    /// Whether storing `bytes` more may come to the ceiling, with what is
+    /// allocated around them.
+    @inline(__always)
+    public func isShort(of bytes: Int) -> Bool { limit &- bytesInUse < bytes &+ 8192 }
+
     /// The size of the block that serves a request of `size` bytes.
     @inline(__always)
     public static func blockSize(for size: Int) -> Int {

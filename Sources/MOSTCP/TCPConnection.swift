@@ -100,7 +100,7 @@ public struct TCPEmulation {
     @inline(__always)
     public func sendInOrder(_ p: UnsafePointer<Packet>) {
         let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
-        if end.follows(S.pointee.sndNxt) { S.pointee.sndNxt = end }
+        S.pointee.sndNxt = SequenceNumber.furthest(end, S.pointee.sndNxt)
         advertise(p, p.pointee.acknowledgement)
         S.pointee.flags.insert(.heard)
     }
@@ -108,7 +108,7 @@ public struct TCPEmulation {
     /// `receive` for a segment that is the next in order.
     @inline(__always)
     public func receiveInOrder(_ p: UnsafePointer<Packet>) {
-        if p.pointee.acknowledgement.follows(R.pointee.sndUna) { R.pointee.sndUna = p.pointee.acknowledgement }
+        R.pointee.sndUna = SequenceNumber.furthest(p.pointee.acknowledgement, R.pointee.sndUna)
     }
 
     /// The full examination.
@@ -160,6 +160,8 @@ public struct TCPEmulation {
 
     private func judgeSynchronize(_ p: UnsafePointer<Packet>) -> Verdict {
         let ack = p.pointee.flags & TCPFlags.ack != 0
+        // Nothing is left of this connection (§3.6.1, RFC 6191).
+        if !ack, S.pointee.state.isFinished, R.pointee.state.isFinished { return .foreignSYN }
         let hasISS = S.pointee.flags.contains(.iss)
         if sender == Sender.client, !ack, !hasISS { return [.acceptable, .synchronize] }
         if hasISS, !S.pointee.flags.contains(.issInferred), p.pointee.sequence == H.pointee.iss(sender) {
@@ -189,9 +191,9 @@ public struct TCPEmulation {
             {
                 return [.acceptable, .synchronize]
             }
-            return ack ? [.foreignSYN] : []
+            return .foreignSYN
         }
-        if ack { return [] }
+        if ack { return .foreignSYN }
         if R.pointee.state == .synReceived, R.pointee.flags.isSuperset(of: [.iss, .edge]),
             !p.pointee.sequence.precedes(R.pointee.rcvNxt), p.pointee.sequence.precedes(R.pointee.windowEdge)
         {
@@ -253,7 +255,7 @@ public struct TCPEmulation {
         if R.pointee.flags.contains(.edge) {
             let edge = R.pointee.windowEdge
             if sequence.follows(edge) {
-                return length > 0 ? [.beyondWindow, .held] : []
+                return heldWhole(p).union(length > 0 ? .beyondWindow : []).union(.doubtful)
             }
             if end.precedes(R.pointee.lastAckSent) { return repetition(p) }
             if length > 0, sequence != edge, (sequence &+ length).follows(edge) {
@@ -262,14 +264,15 @@ public struct TCPEmulation {
                 return held(length).union(repetition(p))
             }
             if length > 0, sequence == edge {
-                // A window probe: the acknowledgement counts, the byte not.
-                verdict.insert(.beyondWindow)
+                // A window probe: the acknowledgement counts, the byte not,
+                // unless a window update was missed.
+                verdict.formUnion([.beyondWindow, .held])
             } else if length > 0 {
                 verdict.insert(.payload)
             }
         } else {
             if sequence.distance(after: R.pointee.rcvNxt) > 1 << 30 { return [] }
-            if end.precedes(H.pointee.iss(sender)) { return repetition(p) }
+            if end.precedes(H.pointee.iss(sender)), end.precedes(R.pointee.rcvNxt) { return repetition(p) }
             if length > 0 { verdict.insert(.payload) }
         }
 
@@ -301,7 +304,7 @@ public struct TCPEmulation {
                 || R.pointee.state == .synReceived
             {
                 // If it was sent and not captured, the answer to this tells.
-                return held(length).union(repetition(p)).union(.beyondSent)
+                return heldWhole(p).union(repetition(p)).union([.beyondSent, .doubtful])
             }
             verdict.insert(.unseenAck)
         } else if R.pointee.state == .synReceived, !ack.follows(H.pointee.iss(1 &- sender)) {
@@ -326,6 +329,11 @@ public struct TCPEmulation {
     /// acknowledgement will tell more.
     private func held(_ length: UInt32) -> Verdict {
         length > 0 ? .held : []
+    }
+
+    /// … and its FIN with it.
+    private func heldWhole(_ p: UnsafePointer<Packet>) -> Verdict {
+        p.pointee.sequenceLength > 0 ? .held : []
     }
 
     /// What the receiver has had acknowledged, its SYN included if it opened
@@ -380,16 +388,70 @@ public struct TCPEmulation {
     /// window update, the data that its ACK is for). Its peer's ACKs must not
     /// be taken for forged then, or nothing would ever be accepted again.
     private func noteUnacceptable(_ p: UnsafePointer<Packet>, _ verdict: Verdict) {
-        if sender == Sender.server, R.pointee.state == .synSent, !S.pointee.flags.contains(.iss) {
-            S.pointee.flags.insert(.answeredElse)
-        }
-        guard p.pointee.payloadLength > 0,
+        if isOtherAnswer { S.pointee.flags.insert(.answeredElse) }
+        guard p.pointee.payloadLength > 0 || verdict.contains(.doubtful),
             p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack,
             S.pointee.flags.contains(.iss), S.pointee.state.isSynchronized || verdict.contains(.held)
         else { return }
-        let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
+        let end = p.pointee.sequence &+ (verdict.contains(.doubtful) ? p.pointee.sequenceLength : UInt32(p.pointee.payloadLength))
         // No window is larger (RFC 7323 §2.3).
         if end.follows(S.pointee.sndNxt), end.distance(after: S.pointee.sndNxt) <= 1 << 30 { S.pointee.sndNxt = end }
+    }
+
+    /// The sender is a server that has not answered the client's SYN.
+    public var isOtherAnswer: Bool {
+        sender == Sender.server && R.pointee.state == .synSent && !S.pointee.flags.contains(.iss)
+    }
+
+    // MARK: What was in doubt
+
+    /// The receiver's earlier word, which its peer has borne out.
+    public func believe(_ doubt: Doubt) {
+        let window = UInt32(doubt.window) &<< UInt32(R.pointee.windowScale)
+        let edge = doubt.acknowledgement &+ window
+        if R.pointee.flags.contains(.edge) {
+            R.pointee.windowEdge = SequenceNumber.furthest(edge, R.pointee.windowEdge)
+            R.pointee.lastAckSent = SequenceNumber.furthest(doubt.acknowledgement, R.pointee.lastAckSent)
+        } else {
+            R.pointee.windowEdge = edge
+            R.pointee.lastAckSent = doubt.acknowledgement
+            R.pointee.flags.insert(.edge)
+        }
+        R.pointee.maxWindow = max(window, R.pointee.maxWindow)
+    }
+
+    /// The client goes on with a server whose SYN/ACK, and perhaps more, was
+    /// missed. The server's stream begins with the first that was seen of it.
+    public func assumeHandshake(_ doubt: Doubt) {
+        H.pointee.setISS(Sender.server, doubt.first &- 1)
+        R.pointee.flags.insert([.iss, .issInferred, .heard])
+        R.pointee.flags.remove(.answeredElse)
+        assumeScaling(R, S)
+        R.pointee.sndNxt = doubt.end
+        R.pointee.sndUna = doubt.first
+        S.pointee.rcvNxt = doubt.first
+        S.pointee.sndNxt = SequenceNumber.furthest(doubt.acknowledgement, S.pointee.sndNxt)
+        S.pointee.state = .established
+        if R.pointee.state == .synReceived { R.pointee.state = .established }
+        believe(doubt)
+    }
+
+    /// An acknowledgement that came before what it is for arrives now. Returns
+    /// whether the receiver's state changed.
+    public func acknowledge(_ ack: SequenceNumber) -> Bool {
+        R.pointee.sndUna = SequenceNumber.furthest(ack, R.pointee.sndUna)
+        return acknowledgeFIN(ack)
+    }
+
+    private func acknowledgeFIN(_ ack: SequenceNumber) -> Bool {
+        guard R.pointee.flags.contains(.finSent), ack == H.pointee.fin(1 &- sender) &+ 1 else { return false }
+        switch R.pointee.state {
+        case .finWait1: R.pointee.state = .finWait2
+        case .closing: R.pointee.state = .timeWait
+        case .lastAck: R.pointee.state = .closed
+        default: return false
+        }
+        return true
     }
 
     /// The window that the segment announces, and what it acknowledges.
@@ -398,14 +460,14 @@ public struct TCPEmulation {
         let window = UInt32(p.pointee.window) &<< UInt32(S.pointee.windowScale)
         let edge = ack &+ window
         if S.pointee.flags.contains(.edge) {
-            if edge.follows(S.pointee.windowEdge) { S.pointee.windowEdge = edge }
-            if ack.follows(S.pointee.lastAckSent) { S.pointee.lastAckSent = ack }
+            S.pointee.windowEdge = SequenceNumber.furthest(edge, S.pointee.windowEdge)
+            S.pointee.lastAckSent = SequenceNumber.furthest(ack, S.pointee.lastAckSent)
         } else {
             S.pointee.windowEdge = edge
             S.pointee.lastAckSent = ack
             S.pointee.flags.insert(.edge)
         }
-        if window > S.pointee.maxWindow { S.pointee.maxWindow = window }
+        S.pointee.maxWindow = max(window, S.pointee.maxWindow)
     }
 
     private func sendSlowly(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) {
@@ -613,14 +675,7 @@ public struct TCPEmulation {
             default:
                 break
             }
-            if R.pointee.flags.contains(.finSent), ack == H.pointee.fin(1 &- sender) &+ 1 {
-                switch R.pointee.state {
-                case .finWait1: R.pointee.state = .finWait2
-                case .closing: R.pointee.state = .timeWait
-                case .lastAck: R.pointee.state = .closed
-                default: break
-                }
-            }
+            _ = acknowledgeFIN(ack)
         }
         return R.pointee.state != before
     }

@@ -14,6 +14,12 @@ extension UnsafePointer where Pointee == UInt8 {
     }
 
     @inline(__always)
+    public func bigEndian64(_ offset: Int) -> UInt64 {
+        // In bounds: every caller validated the length of what it reads.
+        UInt64(bigEndian: UnsafeRawPointer(self + offset).loadUnaligned(as: UInt64.self))
+    }
+
+    @inline(__always)
     public func native64(_ offset: Int) -> UInt64 {
         // In bounds: every caller validated the length of what it reads.
         UnsafeRawPointer(self + offset).loadUnaligned(as: UInt64.self)

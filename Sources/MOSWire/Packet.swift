@@ -32,15 +32,15 @@ public struct Packet {
     public var length: UInt32
     /// Bytes that the frame had on the wire.
     public var wireLength: UInt32
+    /// IPv4 addresses in host order, the source's in the upper half; 0 for
+    /// IPv6.
+    public var addresses: UInt64
+    /// The sequence number in the upper half, the acknowledgement in the lower.
+    public var numbers: UInt64
+    /// Ports in host order, the source's in the upper half.
+    public var ports: UInt32
     /// The flow's hash, the same in both directions.
     public var hash: UInt32
-    public var sequence: SequenceNumber
-    public var acknowledgement: SequenceNumber
-    /// IPv4 addresses in host order; 0 for IPv6.
-    public var source: UInt32
-    public var destination: UInt32
-    public var sourcePort: UInt16
-    public var destinationPort: UInt16
     /// Offsets into the frame.
     public var ipOffset: UInt16
     public var tcpOffset: UInt16
@@ -53,12 +53,15 @@ public struct Packet {
     /// fixed header).
     public var ipLength: UInt16
     public var window: UInt16
-    public var flags: UInt8
     public var kind: PacketKind
     /// 4, 6, or 0 when it is not IP.
     public var ipVersion: UInt8
     /// The transport protocol's number.
     public var transport: UInt8
+    /// TCP right behind an IPv4 header without options right behind an
+    /// Ethernet header without tags, and all of it was captured.
+    public var isPlain: Bool
+    public var flags: UInt8
     /// `MOS_IO_…_CSUM_OK` bits of the source.
     public var vouched: UInt8
     /// Index of the interface in the configuration.
@@ -67,6 +70,19 @@ public struct Packet {
     /// an extension header names others than the fixed header; 0 otherwise.
     public var checksumSource: UInt16
     public var checksumDestination: UInt16
+
+    @inline(__always)
+    public var source: UInt32 { UInt32(truncatingIfNeeded: addresses >> 32) }
+    @inline(__always)
+    public var destination: UInt32 { UInt32(truncatingIfNeeded: addresses) }
+    @inline(__always)
+    public var sourcePort: UInt16 { UInt16(truncatingIfNeeded: ports >> 16) }
+    @inline(__always)
+    public var destinationPort: UInt16 { UInt16(truncatingIfNeeded: ports) }
+    @inline(__always)
+    public var sequence: SequenceNumber { SequenceNumber(truncatingIfNeeded: numbers >> 32) }
+    @inline(__always)
+    public var acknowledgement: SequenceNumber { SequenceNumber(truncatingIfNeeded: numbers) }
 
     /// SEG.LEN (RFC 9293 §3.4). A FIN on a SYN is not looked at.
     @inline(__always)
@@ -107,12 +123,9 @@ public struct Packet {
         self.vouched = vouched
         self.port = port
         hash = 0
-        sequence = 0
-        acknowledgement = 0
-        source = 0
-        destination = 0
-        sourcePort = 0
-        destinationPort = 0
+        addresses = 0
+        numbers = 0
+        ports = 0
         ipOffset = 0
         tcpOffset = 0
         payloadOffset = 0
@@ -124,6 +137,7 @@ public struct Packet {
         kind = .tooShort
         ipVersion = 0
         transport = 0
+        isPlain = false
         checksumSource = 0
         checksumDestination = 0
         parseEthernet(frame, length, wireLength, seed)
@@ -133,32 +147,37 @@ public struct Packet {
     private mutating func parseEthernet(
         _ frame: UnsafePointer<UInt8>, _ length: UInt32, _ wireLength: UInt32, _ seed: FlowHashSeed
     ) {
-        // The usual frame first: every field of the record is written here.
-        if length >= 54, frame.bigEndian16(12) == 0x0800, frame[14] == 0x45 {
-            let total = frame.bigEndian16(16)
-            let header = UInt16(frame[46] >> 4) &* 4
-            if frame[23] == 6, frame.bigEndian16(20) & 0x3fff == 0, header >= 20, total >= 20 &+ header,
-                UInt32(total) &+ 14 <= length
-            {
-                ipOffset = 14
-                tcpOffset = 34
-                ipLength = total
-                ipVersion = 4
-                transport = 6
-                source = frame.bigEndian32(26)
-                destination = frame.bigEndian32(30)
-                sourcePort = frame.bigEndian16(34)
-                destinationPort = frame.bigEndian16(36)
-                sequence = frame.bigEndian32(38)
-                acknowledgement = frame.bigEndian32(42)
-                flags = frame[47]
-                window = frame.bigEndian16(48)
-                payloadOffset = 34 &+ header
-                payloadLength = total &- 20 &- header
-                payloadCaptured = total &- 20 &- header
-                kind = .tcp
-                hash = seed.hash(source, sourcePort, destination, destinationPort)
-                return
+        // The usual frame first: every field of the record is written here,
+        // neighbours in the frame by one load.
+        if length >= 54 {
+            let link = UInt64(littleEndian: frame.native64(12))
+            let protocols = frame.bigEndian32(20)
+            // EtherType, version and header length; neither fragment nor
+            // anything but TCP.
+            if link & 0xff_ffff == 0x45_0008, protocols & 0x3fff_00ff == 6 {
+                let total = frame.bigEndian16(16)
+                let control = frame.bigEndian32(46)
+                let header = (control >> 28) << 2
+                if header >= 20, UInt32(total) >= 20 &+ header, UInt32(total) &+ 14 <= length {
+                    addresses = frame.bigEndian64(26)
+                    ports = frame.bigEndian32(34)
+                    numbers = frame.bigEndian64(38)
+                    ipOffset = 14
+                    tcpOffset = 34
+                    payloadOffset = 34 &+ UInt16(truncatingIfNeeded: header)
+                    let payload = total &- 20 &- UInt16(truncatingIfNeeded: header)
+                    payloadLength = payload
+                    payloadCaptured = payload
+                    ipLength = total
+                    window = UInt16(truncatingIfNeeded: control)
+                    flags = UInt8(truncatingIfNeeded: control >> 16)
+                    kind = .tcp
+                    ipVersion = 4
+                    transport = 6
+                    isPlain = true
+                    hash = seed.hash(source, sourcePort, destination, destinationPort)
+                    return
+                }
             }
         }
         parseAny(frame, length, wireLength, seed)
@@ -169,12 +188,9 @@ public struct Packet {
         _ frame: UnsafePointer<UInt8>, _ length: UInt32, _ wireLength: UInt32, _ seed: FlowHashSeed
     ) {
         hash = 0
-        sequence = 0
-        acknowledgement = 0
-        source = 0
-        destination = 0
-        sourcePort = 0
-        destinationPort = 0
+        addresses = 0
+        numbers = 0
+        ports = 0
         ipOffset = 0
         tcpOffset = 0
         payloadOffset = 0
@@ -186,6 +202,7 @@ public struct Packet {
         kind = .tooShort
         ipVersion = 0
         transport = 0
+        isPlain = false
         let count = Int(length)
         let cut = wireLength > length
         guard count >= 14 else {
@@ -253,8 +270,7 @@ public struct Packet {
         ipVersion = 4
         ipLength = UInt16(truncatingIfNeeded: total)
         transport = frame[ip &+ 9]
-        source = frame.bigEndian32(ip &+ 12)
-        destination = frame.bigEndian32(ip &+ 16)
+        addresses = frame.bigEndian64(ip &+ 12)
         tcpOffset = UInt16(truncatingIfNeeded: ip &+ headerLength)
         // More fragments, or an offset: a fragment (RFC 791 §3.1).
         if frame.bigEndian16(ip &+ 6) & 0x3fff != 0 {
@@ -401,10 +417,8 @@ public struct Packet {
             kind = cut ? .truncated : .tooShort
             return
         }
-        sourcePort = frame.bigEndian16(tcp)
-        destinationPort = frame.bigEndian16(tcp &+ 2)
-        sequence = frame.bigEndian32(tcp &+ 4)
-        acknowledgement = frame.bigEndian32(tcp &+ 8)
+        ports = frame.bigEndian32(tcp)
+        numbers = frame.bigEndian64(tcp &+ 4)
         flags = frame[tcp &+ 13]
         window = frame.bigEndian16(tcp &+ 14)
         let headerLength = Int(frame[tcp &+ 12] >> 4) &* 4

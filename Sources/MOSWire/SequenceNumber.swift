@@ -22,4 +22,11 @@ extension UInt32 {
     public func follows(_ other: SequenceNumber) -> Bool {
         Int32(bitPattern: other &- self) < 0
     }
+
+    /// The one that is ahead. Without a branch: which of the two it is, nobody
+    /// can foresee.
+    @inline(__always)
+    public static func furthest(_ a: SequenceNumber, _ b: SequenceNumber) -> SequenceNumber {
+        a.follows(b) ? a : b
+    }
 }

@@ -10,6 +10,7 @@ final class FlowRecordTests: XCTestCase {
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientOverhead), FlowLayout.overhead)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientIrregular), FlowLayout.irregular)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientOverheadCarry), FlowLayout.overheadCarry)
+        XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientInterface), FlowLayout.interfaces)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientPackets), FlowLayout.packets)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.history), FlowLayout.history)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientLimit), FlowLayout.limits)
@@ -18,8 +19,18 @@ final class FlowRecordTests: XCTestCase {
         XCTAssertEqual(MemoryLayout<FlowExtension>.offset(of: \.serverOdd), MemoryLayout<FlowIrregularities>.stride)
     }
 
+    func testFlagsOfASideAreNeighbours() {
+        XCTAssertEqual([0, 1].map(FlowFlags.queued), [.clientQueued, .serverQueued])
+        XCTAssertEqual([0, 1].map(FlowFlags.direction), [.lastToServer, []])
+        XCTAssertEqual([0, 1].map(SocketFlags.stopped), [.clientStopped, .serverStopped])
+        XCTAssertEqual([0, 1].map(SocketFlags.mute), [.clientMute, .serverMute])
+        XCTAssertEqual(
+            [0, 1].map(SocketFlags.deaf), [[.clientStopped, .clientMute], [.serverStopped, .serverMute]])
+    }
+
     func testAFlowStaysInFiveLines() {
         XCTAssertLessThanOrEqual(MemoryLayout<FlowRecord>.stride, 320)
-        XCTAssertLessThanOrEqual(MemoryLayout<SocketRecord>.stride, 128)
+        XCTAssertEqual(MemoryLayout<SocketRecord>.stride, 64)
+        XCTAssertEqual(MemoryLayout<SocketOptions>.stride, 16)
     }
 }

@@ -40,10 +40,10 @@ static void on_start(mctx_t m, int sock, int side, event_t event, filter_arg_t *
             seen[m->cpu][n]++;
         if (GetRSSCPUCore(ends4[0].sin_addr.s_addr, ends4[1].sin_addr.s_addr, ends4[0].sin_port, ends4[1].sin_port, 2) !=
             m->cpu)
-            wrong++;
+            __atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
         if (GetRSSCPUCore(ntohl(ends4[1].sin_addr.s_addr), ntohl(ends4[0].sin_addr.s_addr), ntohs(ends4[1].sin_port),
                           ntohs(ends4[0].sin_port), 2) != m->cpu)
-            wrong++;
+            __atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
         return;
     }
     length = sizeof ends6;

@@ -40,6 +40,8 @@ static int script_recv(void *port, uint32_t queue, struct mos_io_frame *frames, 
 {
     struct script *s = (struct script *)port;
     uint32_t count = 0;
+    /* Tests look at it from their thread. */
+#define NEXT() __atomic_store_n(&s->next, s->next + 1, __ATOMIC_RELAXED)
     if (queue != 0)
         return s->live && !s->ends ? 0 : MOS_IO_END;
     if (__atomic_load_n(&s->held, __ATOMIC_ACQUIRE))
@@ -53,7 +55,7 @@ static int script_recv(void *port, uint32_t queue, struct mos_io_frame *frames, 
         if (f->call) {
             if (count)
                 break;
-            s->next++;
+            NEXT();
             f->call(f->arg);
             continue;
         }
@@ -67,10 +69,11 @@ static int script_recv(void *port, uint32_t queue, struct mos_io_frame *frames, 
         count++;
         if (s->next + 1 == s->count && __atomic_load_n(&s->repeat, __ATOMIC_ACQUIRE))
             break;
-        s->next++;
+        NEXT();
         if (f->ends_burst)
             break;
     }
+#undef NEXT
     s->received += count;
     if (count)
         return (int)count;

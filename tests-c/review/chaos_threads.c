@@ -9,7 +9,7 @@
 #include "api/scene.h"
 #include "gen/gen.h"
 
-static volatile int over;
+static int over;
 static long calls;
 static volatile long handled;
 
@@ -44,7 +44,7 @@ static void *busy(void *arg)
     unsigned seed = (unsigned)(uintptr_t)&m;
     int mine[4] = { -1, -1, -1, -1 };
     long count = 0;
-    while (!over) {
+    while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
         unsigned n = (unsigned)rand_r(&seed);
         int *slot = &mine[n >> 3 & 3], value = (int)(n >> 8 & 8191);
         int sock = n & 1 ? *slot : (int)(n >> 5 & 255);
@@ -113,7 +113,7 @@ static void one(uint64_t seed)
     for (size_t i = 0; i < trace->frame_count; i++)
         script_add(0, trace->frames[i].data, trace->frames[i].len);
     gen_free(trace);
-    over = 0;
+    __atomic_store_n(&over, 0, __ATOMIC_RELEASE);
     check_int(begin(NULL, "rmem_max = 20000\nmem_limit = 3000000"), 0, "mtcp_init");
     mctx_t m = mtcp_create_context(0);
     int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
@@ -125,12 +125,12 @@ static void one(uint64_t seed)
         usleep(1000);
     usleep(5000);
     if (seed & 1)
-        over = 1;
+        __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
     mtcp_destroy_context(m);
     struct mos_stats stats;
     memset(&stats, 0, sizeof stats);
     WORKS(mos_get_stats(m, -1, &stats, sizeof stats));
-    over = 1;
+    __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
     for (int i = 0; i < 3; i++)
         pthread_join(thread[i], NULL);
     check_int((long long)stats.flows_now, 0, "no flow is left");
