@@ -36,6 +36,27 @@ extension Context {
     /// `mtcp_peek`: the number of bytes, or minus the number of bytes lost.
     public func peek(_ id: Int32, _ side: Int32, _ target: UnsafeMutablePointer<CChar>?, _ count: Int) throws(Errno) -> Int {
         let (s, f, side) = try readable(id, side)
+        let position = s.position(side)
+        let stored = f.buffer(side).pointee.inOrderEnd
+        let waiting = f.pending(side).pointee
+        if position >= stored, let target {
+            // Most often there is nothing, or one segment where it lies.
+            if position == stored &+ UInt64(waiting) { return 0 }
+            let list = f.segments(side).pointee
+            if position == stored, list.head == list.tail, count >= Int(waiting) {
+                // In bounds: the caller has room for `count` bytes.
+                memcpy(target, segments[Int(list.head)].bytes, Int(waiting))
+                s.setPosition(side, position &+ UInt64(waiting))
+                return Int(waiting)
+            }
+        }
+        return try peekSlowly(s, f, side, target, count)
+    }
+
+    @inline(never)
+    private func peekSlowly(
+        _ s: SocketPointer, _ f: FlowPointer, _ side: Int, _ target: UnsafeMutablePointer<CChar>?, _ count: Int
+    ) throws(Errno) -> Int {
         let lost = passLost(s, f, side)
         if lost > 0 { return -Int(truncatingIfNeeded: lost) }
         guard count > 0 else { return 0 }
