@@ -114,7 +114,7 @@ int main(void)
 
     snprintf(keys, sizeof keys, "mos_log = %s/t.pcap/x", folder);
     check(run(keys, path_of("err"), path_of("out")) == 0, "a log directory that cannot be made is no error");
-    check(strstr(content(path_of("err")), "no log file") != NULL, "… but a warning");
+    check(strstr(content(path_of("err")), "mos.conf:4: no log file in '") != NULL, "… but a warning with file and line");
 
     snprintf(keys, sizeof keys, "rm -rf '%s'", folder);
     check(system(keys) == 0, "cleaned up");

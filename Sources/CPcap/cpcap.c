@@ -73,6 +73,7 @@ int cpcap_identify(int fd, struct cpcap_file_id *out)
     out->inode = st.st_ino;
     out->regular = S_ISREG(st.st_mode);
     out->directory = S_ISDIR(st.st_mode);
+    out->stream = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
     return 0;
 }
 

@@ -101,6 +101,16 @@ void csys_log_totals(int level, int context, const struct csys_totals *t)
     csys_log(level, line);
 }
 
+void csys_log_checksums(int level, int context, uint64_t bad, uint64_t packets)
+{
+    char line[512];
+    snprintf(line, sizeof line,
+             "libmos: context %d: %" PRIu64 " of %" PRIu64 " packets have a wrong TCP checksum and are not monitored; "
+             "if this machine sent them, its network card was to fill it in: set rx_checksum = 0",
+             context, bad, packets);
+    csys_log(level, line);
+}
+
 void csys_print_rates(const char *name, double seconds, const struct csys_rates *r)
 {
     char line[512];

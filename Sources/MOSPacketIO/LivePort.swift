@@ -15,8 +15,6 @@ struct LivePort {
     private let name: UnsafeMutablePointer<CChar>
     private let queues: UnsafeMutablePointer<LiveQueue>
 
-    /// Bytes of the kernel's ring for each queue.
-    private static let defaultBuffer: UInt64 = 16 * 1024 * 1024
     /// Milliseconds after which the kernel hands over a block that is not full.
     private static let timeout: Int32 = 1
 
@@ -35,18 +33,17 @@ struct LivePort {
         _ spec: UnsafePointer<CChar>, queues wanted: UInt32, info: UnsafeMutablePointer<mos_io_info>,
         message: inout MessageWriter
     ) throws(PortError) -> UnsafeMutablePointer<LivePort> {
-        var parts = DeviceOptions(spec)
-        let buffer = try parse(&parts, &message)
-        guard let name = parts.name.copy() else { throw PortError(code: ENOMEM) }
+        let options = try LiveOptions(spec, &message)
+        guard let name = DeviceOptions.copy(options.interface) else { throw PortError(code: ENOMEM) }
         do throws(PortError) {
             var interface = cpcap_interface()
-            let any = parts.name.equals("any")
+            let any = options.interface.equals("any")
             if !any, cpcap_interface_read(name, &interface) != 0 {
-                message.append(parts.name)
+                message.append(name)
                 message.append(": no such interface")
                 throw PortError(code: ENODEV)
             }
-            let port = try open(name, queues: wanted, buffer: buffer, message: &message)
+            let port = try open(name, queues: wanted, buffer: options.buffer, message: &message)
             info.pointee.num_queues = port.pointee.output.handleCount
             info.pointee.is_trace = 0
             info.pointee.mtu = interface.mtu == 0 ? 1500 : interface.mtu
@@ -60,28 +57,6 @@ struct LivePort {
             free(name)
             throw error
         }
-    }
-
-    private static func parse(
-        _ parts: inout DeviceOptions, _ message: inout MessageWriter
-    ) throws(PortError) -> Int32 {
-        if parts.name.isEmpty {
-            message.append("live: no interface named; write live:INTERFACE")
-            throw PortError(code: EINVAL)
-        }
-        var buffer = defaultBuffer
-        while let option = parts.next() {
-            if option.key.equals("buffer"), let size = option.value.size, size >= 65536, size <= UInt64(Int32.max) {
-                buffer = size
-                continue
-            }
-            message.append(parts.name)
-            message.append(": bad option \"")
-            message.append(option.text)
-            message.append("\": known is buffer= with bytes from 64K to below 2G")
-            throw PortError(code: EINVAL)
-        }
-        return Int32(buffer)
     }
 
     /// Takes the name over if it does not throw.

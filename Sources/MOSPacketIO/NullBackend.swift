@@ -10,12 +10,11 @@ func nullBackend() -> mos_io_ops {
     ops.scheme = BackendRegistry.cString("null")
     ops.open = { spec, queues, port, info, error, size in
         guard let spec, let port, let info else { return EINVAL }
-        if spec.pointee != 0 {
-            var message = MessageWriter(error, size: size)
-            message.append("null:")
-            message.append(spec)
-            message.append(": null: takes no options")
-            return EINVAL
+        var message = MessageWriter(error, size: size)
+        do throws(PortError) {
+            try checkNullOptions(spec, &message)
+        } catch {
+            return error.code
         }
         guard let counters = PortCounters() else { return ENOMEM }
         guard let buffers = TransmitBuffers(queues: queues) else {
@@ -67,6 +66,15 @@ func nullBackend() -> mos_io_ops {
         free(port)
     }
     return ops
+}
+
+/// Nothing may follow `null:`.
+func checkNullOptions(_ spec: UnsafePointer<CChar>, _ message: inout MessageWriter) throws(PortError) {
+    guard spec.pointee != 0 else { return }
+    message.append("null:")
+    message.append(spec)
+    message.append(": null: takes no options")
+    throw PortError(code: EINVAL)
 }
 
 /// The state of one `null:` device.

@@ -9,6 +9,8 @@ import CSys
 public struct Port {
     private let ops: mos_io_ops
     private let handle: UnsafeMutableRawPointer?
+    /// The backend is that of `pcap:`.
+    private let isTraceFile: Bool
 
     /// What the backend says of the device.
     public let info: mos_io_info
@@ -16,9 +18,8 @@ public struct Port {
     /// The interface index that `receive` writes into `mos_io_frame.port`.
     public var index: Int32 = 0
 
-    /// Opens the device `spec`, as a configuration names it: `scheme:rest`, or
-    /// the name of a Linux interface, which means `live:`, or `dpdkN`, which
-    /// means `dpdk:N` if such a backend is registered.
+    /// Opens the device `spec`, as a configuration names it (`DeviceName`).
+    /// Before it sends, `begin` has to be called.
     ///
     /// `queues`: how many contexts want to read it, at least 1. When it throws,
     /// `error` holds one line that says what is wrong and starts with the name
@@ -31,16 +32,13 @@ public struct Port {
         spec: UnsafePointer<CChar>, queues: UInt32, error: UnsafeMutablePointer<CChar>?, errorSize: Int
     ) throws(PortError) -> Port {
         var message = MessageWriter(error, size: errorSize)
-        let name = TextSlice(cString: spec)
-        let rest: UnsafePointer<CChar>
+        let name = DeviceName(spec)
         let found: mos_io_ops?
-
-        if let colon = name.index(of: 58), BackendRegistry.isScheme(name.prefix(colon)) {
-            let scheme = name.prefix(colon)
-            rest = spec + colon + 1
+        switch name.kind {
+        case .scheme(let scheme):
             found = BackendRegistry.find(scheme)
             if found == nil {
-                message.append(name)
+                message.append(name.text)
                 if scheme.equals("dpdk") {
                     throw noDPDK(&message)
                 }
@@ -50,30 +48,29 @@ public struct Port {
                 BackendRegistry.describe(&message)
                 throw PortError(code: EINVAL)
             }
-        } else if cpcap_interface_index(spec) != 0 {
-            rest = spec
-            found = liveBackend()
-        } else if name.starts(with: "dpdk"), name.dropping(4).decimal != nil {
-            rest = spec + 4
-            found = BackendRegistry.find(name.prefix(4))
+        case .port:
+            found = BackendRegistry.find(name.text.prefix(4))
             if found == nil {
-                message.append(name)
-                throw noDPDK(&message, name: name)
+                message.append(name.text)
+                throw noDPDK(&message, name: name.text)
             }
-        } else {
-            message.append(name)
-            message.append(": no such interface; a trace is named pcap:FILE")
-            throw PortError(code: ENODEV)
+        case .bare:
+            guard cpcap_interface_index(spec) != 0 else {
+                message.append(name.text)
+                message.append(": no such interface; a trace is named pcap:FILE")
+                throw PortError(code: ENODEV)
+            }
+            found = liveBackend()
         }
 
         guard let ops = found else { throw PortError(code: EINVAL) }
         var handle: UnsafeMutableRawPointer?
         var info = mos_io_info()
-        let code = ops.open(rest, max(queues, 1), &handle, &info, error, errorSize)
+        let code = ops.open(name.rest, max(queues, 1), &handle, &info, error, errorSize)
         if code != 0 {
             if let error, errorSize > 0, error.pointee == 0 {
                 var fallback = MessageWriter(error, size: errorSize)
-                fallback.append(name)
+                fallback.append(name.text)
                 fallback.append(": ")
                 fallback.append(errno: code)
             }
@@ -81,7 +78,33 @@ public struct Port {
         }
         // A backend's word is not trusted further than this.
         info.num_queues = min(max(info.num_queues, 1), max(queues, 1))
-        return Port(ops: ops, handle: handle, info: info)
+        var isTraceFile = false
+        if case .scheme(let scheme) = name.kind { isTraceFile = scheme.equals("pcap") }
+        return Port(ops: ops, handle: handle, isTraceFile: isTraceFile, info: info)
+    }
+
+    /// To be called once for all the ports that are to be open together,
+    /// before anything is sent: only here are files of `out=` emptied, and not
+    /// one of them if a port reads or writes what another writes. Then it
+    /// throws `EINVAL`, with a message as that of `open`; an error of the
+    /// system's otherwise.
+    public static func begin(
+        _ ports: UnsafeBufferPointer<Port>, error: UnsafeMutablePointer<CChar>?, errorSize: Int
+    ) throws(PortError) {
+        var message = MessageWriter(error, size: errorSize)
+        for at in 0..<ports.count {
+            guard let trace = ports[at].trace else { continue }
+            for other in 0...at {
+                guard let earlier = ports[other].trace else { continue }
+                try TracePort.check(earlier, with: trace, message: &message)
+            }
+        }
+        for at in 0..<ports.count { try ports[at].trace?.pointee.output.writer?.begin(&message) }
+    }
+
+    private var trace: UnsafeMutablePointer<TracePort>? {
+        // Safe: what the backend for traces opens is that, until close.
+        isTraceFile ? handle.map { TracePort.of($0) } : nil
     }
 
     private static func noDPDK(_ message: inout MessageWriter, name: TextSlice? = nil) -> PortError {

@@ -16,6 +16,8 @@ struct TracePort {
     /// Set if the trace comes through a pipe; lives as long as `pcap`.
     private var pipe: OpaquePointer?
     private let pipeDescriptor: Int32
+    /// What is read, for `Port.begin`.
+    private let input: cpcap_file_id
     private let link: LinkLayer
     private var arena = FrameArena()
 
@@ -53,23 +55,11 @@ struct TracePort {
 
     // MARK: Opening
 
-    private struct Options {
-        var out: TextSlice?
-        var speed = 0.0
-        var loop: UInt64 = 1
-    }
-
     static func open(
         _ spec: UnsafePointer<CChar>, queues: UInt32, message: inout MessageWriter
     ) throws(PortError) -> UnsafeMutablePointer<TracePort> {
-        var parts = DeviceOptions(spec)
-        if parts.name.isEmpty {
-            message.append("pcap: no file named; write pcap:FILE, or pcap:- for standard input")
-            throw PortError(code: EINVAL)
-        }
-        let options = try parse(&parts, &message)
-
-        guard let name = parts.name.copy() else { throw PortError(code: ENOMEM) }
+        let options = try TraceOptions(spec, &message)
+        guard let name = DeviceOptions.copy(options.file) else { throw PortError(code: ENOMEM) }
         guard let counters = PortCounters() else {
             free(name)
             throw PortError(code: ENOMEM)
@@ -80,7 +70,7 @@ struct TracePort {
             throw PortError(code: ENOMEM)
         }
         do throws(PortError) {
-            let source = try Source(parts.name, name, loops: options.loop > 1, &message)
+            let source = try Source(name, isStandardInput: options.isStandardInput, loops: options.loop > 1, &message)
             var writer: TraceWriter?
             var timer: Int32 = -1
             let memory = malloc(MemoryLayout<TracePort>.stride)
@@ -90,9 +80,9 @@ struct TracePort {
                     timer = cpcap_timer()
                     if timer < 0 { throw PortError(code: csys_errno()) }
                 }
-                // Last, so that nothing is overwritten if something else is wrong.
+                // Last, so that nothing is made if something else is wrong.
                 if let out = options.out {
-                    writer = try TraceWriter(name: out, input: source.id, counters: counters, message: &message)
+                    writer = try TraceWriter(name: out, counters: counters, message: &message)
                 }
             } catch {
                 source.close()
@@ -125,46 +115,11 @@ struct TracePort {
         pcap = source.pcap
         pipe = source.pipe
         pipeDescriptor = source.pipeDescriptor
+        input = source.id
         link = source.link
         passesLeft = passes - 1
         self.speed = speed
         self.timer = timer
-    }
-
-    private static func parse(
-        _ parts: inout DeviceOptions, _ message: inout MessageWriter
-    ) throws(PortError) -> Options {
-        var options = Options()
-        while let option = parts.next() {
-            if option.key.equals("out") {
-                guard !option.value.isEmpty else { throw bad(option, parts.name, "out= takes a file", &message) }
-                options.out = option.value
-            } else if option.key.equals("speed") {
-                guard let speed = option.value.positiveFraction else {
-                    throw bad(option, parts.name, "speed= takes a number above 0", &message)
-                }
-                options.speed = speed
-            } else if option.key.equals("loop") {
-                guard let loop = option.value.decimal, loop >= 1 else {
-                    throw bad(option, parts.name, "loop= takes a whole number from 1", &message)
-                }
-                options.loop = loop
-            } else {
-                throw bad(option, parts.name, "known are out= speed= loop=", &message)
-            }
-        }
-        return options
-    }
-
-    private static func bad(
-        _ option: DeviceOptions.Option, _ name: TextSlice, _ reason: StaticString, _ message: inout MessageWriter
-    ) -> PortError {
-        message.append(name)
-        message.append(": bad option \"")
-        message.append(option.text)
-        message.append("\": ")
-        message.append(reason)
-        return PortError(code: EINVAL)
     }
 
     /// An opened file before it is a port.
@@ -177,10 +132,9 @@ struct TracePort {
         let descriptor: Int32
 
         init(
-            _ text: TextSlice, _ name: UnsafePointer<CChar>, loops: Bool, _ message: inout MessageWriter
+            _ name: UnsafePointer<CChar>, isStandardInput: Bool, loops: Bool, _ message: inout MessageWriter
         ) throws(PortError) {
-            let standardInput = text.equals("-")
-            let fd = standardInput ? dup(STDIN_FILENO) : cpcap_open_read(name)
+            let fd = isStandardInput ? dup(STDIN_FILENO) : cpcap_open_read(name)
             var id = cpcap_file_id()
             if fd < 0 || cpcap_identify(fd, &id) != 0 || id.directory != 0 {
                 let code = id.directory != 0 ? EISDIR : csys_errno()
@@ -190,7 +144,7 @@ struct TracePort {
                 message.append(errno: code)
                 throw PortError(code: code)
             }
-            if loops, standardInput || id.regular == 0 {
+            if loops, isStandardInput || id.regular == 0 {
                 CSys.close(fd)
                 message.append(name)
                 message.append(": loop= needs a file that can be read again")
@@ -268,6 +222,45 @@ struct TracePort {
             throw PortError(code: EINVAL)
         }
         return opened
+    }
+
+    /// Looks whether two devices, or one with itself, can be open together.
+    /// Throws `EINVAL` after writing to `message` why not.
+    static func check(
+        _ one: UnsafeMutablePointer<TracePort>, with two: UnsafeMutablePointer<TracePort>,
+        message: inout MessageWriter
+    ) throws(PortError) {
+        try checkOutput(of: one, with: two, &message)
+        if one == two { return }
+        try checkOutput(of: two, with: one, &message)
+        if let first = one.pointee.output.writer, let second = two.pointee.output.writer,
+            first.file.mixes(with: second.file)
+        {
+            throw refused(second.name, ": two devices have this out=", &message)
+        }
+        if one.pointee.input.competes(with: two.pointee.input) {
+            throw refused(two.pointee.name, ": two devices read this, and it can be read only once", &message)
+        }
+    }
+
+    private static func checkOutput(
+        of writing: UnsafeMutablePointer<TracePort>, with reading: UnsafeMutablePointer<TracePort>,
+        _ message: inout MessageWriter
+    ) throws(PortError) {
+        guard let writer = writing.pointee.output.writer, writer.file.overwrites(reading.pointee.input) else { return }
+        throw refused(
+            writer.name,
+            writing == reading
+                ? ": out= names the trace that is read" : ": out= names a trace that another device reads",
+            &message)
+    }
+
+    private static func refused(
+        _ name: UnsafePointer<CChar>, _ reason: StaticString, _ message: inout MessageWriter
+    ) -> PortError {
+        message.append(name)
+        message.append(reason)
+        return PortError(code: EINVAL)
     }
 
     static func close(_ port: UnsafeMutablePointer<TracePort>) {

@@ -13,48 +13,39 @@ struct TraceWriter {
 
     private struct State {
         var lock: pthread_mutex_t
+        let id: cpcap_file_id
         var counters: PortCounters
         var name: UnsafeMutablePointer<CChar>
         /// Only tells libpcap the link type and precision.
         var dead: OpaquePointer
-        var dumper: OpaquePointer
+        /// nil before `begin`.
+        var dumper: OpaquePointer?
         var file: UnsafeMutablePointer<FILE>
-        var pendingPackets: UInt64
-        var pendingBytes: UInt64
-        var failed: Bool
+        var pendingPackets: UInt64 = 0
+        var pendingBytes: UInt64 = 0
+        /// Nothing is written: not begun, or a write has failed.
+        var isStopped = true
     }
 
     private static let bufferSize = 128 * 1024
 
-    /// Makes or empties the file; `-` is standard output. `input` is the trace
-    /// that is read, which must not be the same file. Throws after writing the
-    /// reason to `message`.
-    init(
-        name text: TextSlice, input: cpcap_file_id, counters: PortCounters, message: inout MessageWriter
-    ) throws(PortError) {
-        guard let name = text.copy() else { throw PortError(code: ENOMEM) }
-        var stream: UnsafeMutablePointer<FILE>?
+    var name: UnsafePointer<CChar> { UnsafePointer(state.pointee.name) }
+    /// What is written.
+    var file: cpcap_file_id { state.pointee.id }
+
+    /// Makes the file if it is missing, and leaves what is in it alone; `-` is
+    /// standard output. Throws after writing the reason to `message`.
+    init(name text: TextSlice, counters: PortCounters, message: inout MessageWriter) throws(PortError) {
+        guard let name = DeviceOptions.copy(text) else { throw PortError(code: ENOMEM) }
         let descriptor = text.equals("-") ? dup(STDOUT_FILENO) : cpcap_open_write(name)
-        var code = descriptor < 0 ? csys_errno() : 0
         var id = cpcap_file_id()
-        if descriptor >= 0, cpcap_identify(descriptor, &id) == 0,
-            id.regular != 0, id.device == input.device, id.inode == input.inode
-        {
-            message.append(name)
-            message.append(": out= names the trace that is read")
-            CSys.close(descriptor)
-            free(name)
-            throw PortError(code: EINVAL)
-        }
-        if code == 0 {
-            if cpcap_truncate(descriptor) != 0 { code = csys_errno() }
-            if code == 0 {
-                stream = cpcap_stream(descriptor, "w", Self.bufferSize)
-                if stream == nil { code = csys_errno() }
-            }
-            if code != 0 { CSys.close(descriptor) }
+        var stream: UnsafeMutablePointer<FILE>?
+        if descriptor >= 0, cpcap_identify(descriptor, &id) == 0 {
+            stream = cpcap_stream(descriptor, "w", Self.bufferSize)
         }
         guard let stream else {
+            let code = csys_errno()
+            if descriptor >= 0 { CSys.close(descriptor) }
             message.append(name)
             message.append(": ")
             message.append(errno: code)
@@ -64,9 +55,7 @@ struct TraceWriter {
         let memory = malloc(MemoryLayout<State>.stride)
         let dead = pcap_open_dead_with_tstamp_precision(
             DLT_EN10MB, Int32(FrameArena.longestPacket), UInt32(PCAP_TSTAMP_PRECISION_NANO))
-        // The file header goes to the stream's buffer, so that it cannot fail here.
-        let dumper = dead == nil ? nil : pcap_dump_fopen(dead, stream)
-        guard let memory, let dead, let dumper else {
+        guard let memory, let dead else {
             free(memory)
             if let dead { pcap_close(dead) }
             fclose(stream)
@@ -76,16 +65,35 @@ struct TraceWriter {
         state = memory.bindMemory(to: State.self, capacity: 1)
         state.initialize(
             to: State(
-                lock: pthread_mutex_t(), counters: counters, name: name, dead: dead, dumper: dumper, file: stream,
-                pendingPackets: 0, pendingBytes: 0, failed: false))
+                lock: pthread_mutex_t(), id: id, counters: counters, name: name, dead: dead, dumper: nil, file: stream))
         pthread_mutex_init(&state.pointee.lock, nil)
+    }
+
+    /// Empties the file: before this nothing is written. Once, before any
+    /// frame. Throws after writing the reason to `message`.
+    func begin(_ message: inout MessageWriter) throws(PortError) {
+        var code: Int32 = 0
+        if cpcap_truncate(fileno(state.pointee.file)) != 0 {
+            code = csys_errno()
+        } else {
+            // The file header goes to the stream's buffer, so that it cannot fail here.
+            state.pointee.dumper = pcap_dump_fopen(state.pointee.dead, state.pointee.file)
+            if state.pointee.dumper == nil { code = ENOMEM }
+        }
+        guard code == 0 else {
+            message.append(name)
+            message.append(": ")
+            message.append(errno: code)
+            throw PortError(code: code)
+        }
+        state.pointee.isStopped = false
     }
 
     /// Writes one frame. 0, or an errno value when it is dropped and counted.
     func write(_ data: UnsafePointer<UInt8>, length: UInt32, wireLength: UInt32, time: UInt64) -> Int32 {
         pthread_mutex_lock(&state.pointee.lock)
         defer { pthread_mutex_unlock(&state.pointee.lock) }
-        if state.pointee.failed {
+        guard let dumper = state.pointee.dumper, !state.pointee.isStopped else {
             state.pointee.counters.add(.txDrops, 1)
             return EIO
         }
@@ -94,7 +102,7 @@ struct TraceWriter {
         header.ts.tv_usec = Int(truncatingIfNeeded: time % 1_000_000_000)  // nanoseconds: see init
         header.caplen = length
         header.len = max(wireLength, length)
-        pcap_dump(UnsafeMutableRawPointer(state.pointee.dumper).assumingMemoryBound(to: UInt8.self), &header, data)
+        pcap_dump(UnsafeMutableRawPointer(dumper).assumingMemoryBound(to: UInt8.self), &header, data)
         state.pointee.pendingPackets += 1
         state.pointee.pendingBytes += UInt64(length)
         if ferror(state.pointee.file) != 0 {
@@ -112,7 +120,7 @@ struct TraceWriter {
     }
 
     private func flushLocked() {
-        guard !state.pointee.failed, state.pointee.pendingPackets > 0 else { return }
+        guard !state.pointee.isStopped, state.pointee.pendingPackets > 0 else { return }
         if fflush(state.pointee.file) != 0 {
             fail(csys_errno())
             return
@@ -124,7 +132,7 @@ struct TraceWriter {
     }
 
     private func fail(_ code: Int32) {
-        state.pointee.failed = true
+        state.pointee.isStopped = true
         state.pointee.counters.add(.txDrops, state.pointee.pendingPackets)
         state.pointee.pendingPackets = 0
         state.pointee.pendingBytes = 0
@@ -134,8 +142,8 @@ struct TraceWriter {
     func close() {
         flushLocked()
         // Also writes the header of a file without packets.
-        if !state.pointee.failed, fflush(state.pointee.file) != 0 { fail(csys_errno()) }
-        pcap_dump_close(state.pointee.dumper)
+        if !state.pointee.isStopped, fflush(state.pointee.file) != 0 { fail(csys_errno()) }
+        if let dumper = state.pointee.dumper { pcap_dump_close(dumper) } else { fclose(state.pointee.file) }
         pcap_close(state.pointee.dead)
         pthread_mutex_destroy(&state.pointee.lock)
         free(state.pointee.name)

@@ -90,6 +90,8 @@ public final class Context {
 
     /// Nanoseconds: the wall clock, or the packets' (`02-monitor.md` §8).
     public internal(set) var now: UInt64 = 0
+    /// While timers and timeouts run, what `now` will be after them.
+    var comingTime: UInt64 = 0
     let packets: UnsafeMutablePointer<Packet>
     let candidates: UnsafeMutablePointer<UInt32>
     let segments: UnsafeMutablePointer<BurstSegment>

@@ -53,8 +53,10 @@ extension Context {
     public func setTimer(_ id: Int32, after duration: UInt64, _ callback: callback_t) throws(Errno) {
         if !isCurrent, !thread.virtualClock { now = max(now, SystemClock.wall()) }
         // At least a moment ahead: a handler that sets its timer again with no
-        // delay must not keep the clock where it is.
-        let (deadline, overflow) = now.addingReportingOverflow(max(duration, 1))
+        // delay must not keep the clock where it is. In a timer that is a
+        // moment behind the packet that moves the clock.
+        let start = duration == 0 ? max(now, comingTime) : now
+        let (deadline, overflow) = start.addingReportingOverflow(max(duration, 1))
         guard timers.push(
             deadline: overflow ? .max : deadline, first: UInt64(UInt32(bitPattern: id)),
             second: UInt64(UInt(bitPattern: unsafeBitCast(callback, to: Int.self))))

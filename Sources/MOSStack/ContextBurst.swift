@@ -53,8 +53,8 @@ extension Context {
             prefetchOwn(candidates[i &+ Context.lead / 2])
             let time = packets[i].timestamp
             if time > now, time < Context.endOfTime {
+                if time >= thread.nextDeadline { runDeadlines(until: time) }
                 now = time
-                if time >= thread.nextDeadline { runDeadlines() }
             }
             handle(packets + i, candidate: candidates[i], frame: frames + i)
         }
@@ -120,11 +120,14 @@ extension Context {
         forwarder.flush()
     }
 
-    /// Timers and timeouts up to `now`.
-    func runDeadlines() {
+    /// Timers and timeouts up to a time, which is `now` afterwards.
+    func runDeadlines(until time: UInt64) {
+        if !thread.virtualClock { now = time }
+        comingTime = time
         deliverNewData()
         settleStops()
-        expire()
+        expire(until: time)
+        now = time
         thread.nextDeadline = min(wheel.nextExpiry, timers.peekDeadline)
     }
 

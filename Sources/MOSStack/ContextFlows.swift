@@ -7,6 +7,7 @@ import MOSPacketIO
 import MOSStorage
 import MOSTCP
 import MOSWire
+import Synchronization
 
 /// Why a flow ended: `enum mos_end_reason` of mos_ext.h.
 enum EndReason: UInt8 {
@@ -554,13 +555,33 @@ extension Context {
         thread.nextDeadline = min(thread.nextDeadline, wheel.nextExpiry)
     }
 
-    /// Runs timers and ends idle flows, in the order of their deadlines as
-    /// far as the wheel's grain tells.
-    func expire() {
+    /// How many timers that were set since the last packet keep the clock from
+    /// going on to the next one (mtcp_settimer(3)).
+    static let mostFirings = 100_000
+
+    /// Runs timers and ends idle flows up to `end`, in the order of their
+    /// deadlines as far as the wheel's grain tells. In a trace each has its
+    /// deadline for `now`, so that what a handler sets counts from there and
+    /// may be due before `end`, too. That ends: after `mostFirings` of those,
+    /// or when the context is to stop, `now` is `end`, and what is set then is
+    /// due later.
+    func expire(until end: UInt64) {
+        let known = timers.nextSequence
+        var firings = Context.mostFirings
+        // Flows whose deadline is more than a turn of the wheel ahead, when
+        // `end` is so, too: each is looked at once, not in every turn.
+        var distant = TimerHeap()
+        /// The time up to which the wheel has been emptied.
+        var reached: UInt64 = 0
         while true {
             let timer = timers.peekDeadline
-            if timer <= now, timer <= wheel.nextExpiry || wheel.nextExpiry > now {
+            let idle = min(wheel.nextExpiry, distant.peekDeadline)
+            guard min(timer, idle) <= end else { break }
+            if timer <= idle {
                 guard let due = timers.pop() else { break }
+                if due.sequence >= known, firings > 0 { firings &-= 1 }
+                let isLast = firings == 0 || thread.stopRequested.load(ordering: .relaxed)
+                now = max(now, isLast ? end : due.deadline)
                 stats.pointee.timers = UInt64(timers.count)
                 let id = Int32(truncatingIfNeeded: due.first)
                 if let callback = unsafeBitCast(UInt(due.second), to: callback_t?.self) {
@@ -568,24 +589,39 @@ extension Context {
                 }
                 continue
             }
-            guard let found = wheel.popExpired(now: now) else {
-                if timers.peekDeadline <= now { continue }
-                break
-            }
-            let f = flow(found)
-            guard f.pointee.flags.contains(.inUse) else { continue }
-            if f.pointee.flags.contains(.lingering) {
-                if f.pointee.lastSeen &+ settings.timeWait <= now {
-                    endLingering(found)
-                } else {
-                    wheel.schedule(found, at: f.pointee.lastSeen &+ settings.timeWait, now: now)
-                }
-            } else if f.pointee.lastSeen &+ settings.idleTimeout <= now {
-                end(found, .timeout)
+            let found: UInt32
+            if distant.peekDeadline < wheel.nextExpiry {
+                guard let next = distant.pop() else { break }
+                reached = max(reached, next.deadline)
+                found = UInt32(truncatingIfNeeded: next.first)
             } else {
-                wheel.schedule(found, at: f.pointee.lastSeen &+ settings.idleTimeout, now: now)
+                reached = max(reached, wheel.nextExpiry)
+                guard let next = wheel.popExpired(now: reached) else { continue }
+                found = next
+            }
+            guard let deadline = lastTime(of: found) else { continue }
+            if deadline <= reached {
+                now = max(now, deadline)
+                if flow(found).pointee.flags.contains(.lingering) { endLingering(found) } else { self.end(found, .timeout) }
+            } else if min(deadline, end) &- reached < TimingWheel.turn
+                || !distant.push(deadline: deadline, first: UInt64(found), second: 0)
+            {
+                wheel.schedule(found, at: deadline, now: reached)
             }
         }
+        while let next = distant.pop() {
+            let found = UInt32(truncatingIfNeeded: next.first)
+            if let deadline = lastTime(of: found) { wheel.schedule(found, at: deadline, now: end) }
+        }
+        distant.destroy()
         settleStops()
+    }
+
+    /// When the flow ends unless a packet comes; nil: it does not, or is none.
+    private func lastTime(of found: UInt32) -> UInt64? {
+        let f = flow(found)
+        guard f.pointee.flags.contains(.inUse) else { return nil }
+        let patience = f.pointee.flags.contains(.lingering) ? settings.timeWait : settings.idleTimeout
+        return patience == .max ? nil : f.pointee.lastSeen &+ patience
     }
 }

@@ -83,6 +83,7 @@ extension Context {
             // What is due at the very time of a trace's last packet.
             if !thread.stopRequested.load(ordering: .acquiring) { runDue() }
         }
+        if !thread.virtualClock { judgeChecksums(atEnd: true) }
         endAll()
         forwarder.flush()
         thread.unlockForStack()
@@ -142,6 +143,7 @@ extension Context {
             if !thread.virtualClock {
                 now = max(now, SystemClock.wall())
                 runDue()
+                if thread.checksumsJudgedAt != .max { judgeChecksums(atEnd: false) }
             }
             thread.giveWay()
             if inputs.openCount == 0 {
@@ -158,8 +160,31 @@ extension Context {
     /// goes out, and what they closed or stopped is looked after.
     private func runDue() {
         guard now >= thread.nextDeadline else { return }
-        runDeadlines()
+        runDeadlines(until: now)
         finishBurst()
+    }
+
+    /// On a live interface, says once that many checksums are wrong: most
+    /// likely those that the machine's own card was still to fill in. Asked
+    /// after 1000 packets, after twice as many each time, and at the end.
+    private func judgeChecksums(atEnd: Bool) {
+        guard settings.verifiesChecksums, thread.checksumsJudgedAt != .max else {
+            thread.checksumsJudgedAt = .max
+            return
+        }
+        var packets: UInt64 = 0
+        var bad: UInt64 = 0
+        for at in 0..<settings.interfaceCount {
+            packets &+= portStats[at].rx_packets
+            bad &+= portStats[at].rx_bad_tcp_checksum
+        }
+        guard atEnd || packets >= thread.checksumsJudgedAt else { return }
+        if bad > 0, bad &* 20 >= packets {
+            thread.checksumsJudgedAt = .max
+            Log.checksums(self, bad: bad, of: packets)
+        } else {
+            thread.checksumsJudgedAt = packets &* 2
+        }
     }
 
     private var soleInputWaits: Bool {

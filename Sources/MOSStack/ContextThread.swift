@@ -20,6 +20,9 @@ final class ContextThread {
     let virtualClock: Bool
     /// … and the first packet has come.
     var clockRuns = false
+    /// How many packets have to be in before their checksums are judged, on
+    /// live interfaces; `.max`: no more. (`Context.judgeChecksums`)
+    var checksumsJudgedAt: UInt64 = 1000
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let waiters = Atomic<Int>(0)

@@ -13,12 +13,21 @@ enum Log {
         if let text { csys_log(Int32(CSYS_LOG_WARNING), text) }
     }
 
+    /// What is wrong with a device, which a message about its replacement
+    /// alone does not name.
+    static func error(_ text: UnsafePointer<CChar>, of device: ConfigurationDevice) {
+        guard device.replacement != nil else { return error(text) }
+        var message = ConfigurationMessage()
+        message.append(cleaned: device.name)
+        message.append(": ")
+        message.append(raw: text)
+        message.finished().withUnsafeBufferPointer { error($0.baseAddress) }
+    }
+
     /// As the configuration has it.
-    static func open(_ configuration: Configuration) {
+    static func open(_ configuration: Configuration, _ diagnostics: inout ConfigurationDiagnostics) {
         let code = csys_log_open(configuration.logDirectory, Int32(configuration.logLevel.rawValue))
-        if code != 0, let directory = configuration.logDirectory {
-            csys_log_errno(Int32(CSYS_LOG_WARNING), directory, "no log file", code)
-        }
+        if code != 0 { configuration.warnOfLog(code, &diagnostics) }
         // What goes wrong while packets flow comes from the room below.
         PacketIOLog.sink = { line in csys_log(Int32(CSYS_LOG_WARNING), line) }
     }
@@ -39,6 +48,10 @@ enum Log {
         totals.gaps = sum.gaps
         totals.overruns = sum.overruns
         csys_log_totals(Int32(CSYS_LOG_INFO), Int32(context.cpu), &totals)
+    }
+
+    static func checksums(_ context: Context, bad: UInt64, of packets: UInt64) {
+        csys_log_checksums(Int32(CSYS_LOG_WARNING), Int32(context.cpu), bad, packets)
     }
 }
 

@@ -11,6 +11,10 @@ final class RatePrinter {
     private let names: [UnsafePointer<CChar>]
     private let stopDescriptor: Int32
     private var thread = pthread_t()
+    /// What was printed last, by device, and when: nothing, when the first
+    /// context was made, however much has been read before the thread runs.
+    private var before: [mos_stats]
+    private var last: UInt64
 
     /// nil when the system has no descriptor or thread for it.
     init?(_ stack: Stack, _ configuration: Configuration) {
@@ -19,6 +23,8 @@ final class RatePrinter {
         var list: [UnsafePointer<CChar>] = []
         for device in configuration.statisticsDevices { list.append(configuration.devices[device].name) }
         names = list
+        before = Array(repeating: mos_stats(), count: list.count)
+        last = SystemClock.monotonic()
         stopDescriptor = eventfd(0, Int32(EFD_CLOEXEC))
         guard stopDescriptor >= 0 else { return nil }
         let raw = Unmanaged.passUnretained(self).toOpaque()
@@ -37,17 +43,14 @@ final class RatePrinter {
     }
 
     fileprivate func run() {
-        var before: [mos_stats] = []
-        for device in devices { before.append(stack.total(interface: device)) }
-        var last = SystemClock.monotonic()
         while true {
             var poller = pollfd(fd: stopDescriptor, events: Int16(POLLIN), revents: 0)
             let ready = poll(&poller, 1, 1000)
             let now = SystemClock.monotonic()
             for at in 0..<devices.count {
                 let sum = stack.total(interface: devices[at])
-                // At the end, the rest of a second in which something came.
-                if ready != 0, sum.rx_packets == before[at].rx_packets { continue }
+                // At the end, the rest of a second in which something happened.
+                if ready != 0, sum.says(noMoreThan: before[at]) { continue }
                 print(names[at], before[at], sum, Double(max(now &- last, 1_000_000)) / 1e9)
                 before[at] = sum
             }
@@ -66,6 +69,14 @@ final class RatePrinter {
         rates.drops = after.allDrops &- before.allDrops
         rates.flows = after.flows_now
         csys_print_rates(name, seconds, &rates)
+    }
+}
+
+extension mos_stats {
+    /// Nothing that is printed has happened since.
+    fileprivate func says(noMoreThan before: mos_stats) -> Bool {
+        rx_packets == before.rx_packets && tx_packets == before.tx_packets
+            && receiveErrors == before.receiveErrors && allDrops == before.allDrops
     }
 }
 

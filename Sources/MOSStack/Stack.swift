@@ -76,7 +76,7 @@ public final class Stack {
         var diagnostics = ConfigurationDiagnostics()
         do throws(ConfigurationError) {
             let read = try Configuration.load(path: path, diagnostics: &diagnostics)
-            Log.open(read)
+            Log.open(read, &diagnostics)
             report(diagnostics)
             configuration = read
         } catch {
@@ -253,6 +253,7 @@ public final class Stack {
     private func openPorts(_ configuration: Configuration) throws(Errno) {
         do throws(Errno) {
             for device in configuration.devices { try openPort(device, configuration) }
+            try beginPorts()
             try makeShares(configuration)
             portsAreOpen = true
         } catch {
@@ -262,13 +263,13 @@ public final class Stack {
     }
 
     private func openPort(_ device: ConfigurationDevice, _ configuration: Configuration) throws(Errno) {
-        let room = 512
-        let message = UnsafeMutablePointer<CChar>.allocate(capacity: room)
+        let message = UnsafeMutablePointer<CChar>.allocate(capacity: Self.messageRoom)
         defer { message.deallocate() }
         message[0] = 0
         do throws(PortError) {
             let queues = max(cores(of: device, configuration).count, 1)
-            var port = try Port.open(spec: device.specification, queues: UInt32(queues), error: message, errorSize: room)
+            var port = try Port.open(
+                spec: device.specification, queues: UInt32(queues), error: message, errorSize: Self.messageRoom)
             port.index = Int32(ports.count)
             var lock: UnsafeMutablePointer<pthread_mutex_t>?
             // Every context may forward out of every interface.
@@ -279,10 +280,29 @@ public final class Stack {
             }
             ports.append(OpenPort(port: port, lock: lock))
         } catch {
+            Log.error(message, of: device)
+            throw Errno(error.code)
+        }
+    }
+
+    /// No device may write what another one reads or writes.
+    private func beginPorts() throws(Errno) {
+        var list: [Port] = []
+        for open in ports { list.append(open.port) }
+        let message = UnsafeMutablePointer<CChar>.allocate(capacity: Self.messageRoom)
+        defer { message.deallocate() }
+        message[0] = 0
+        do throws(PortError) {
+            try list.withUnsafeBufferPointer { (ports) throws(PortError) in
+                try Port.begin(ports, error: message, errorSize: Self.messageRoom)
+            }
+        } catch {
             Log.error(message)
             throw Errno(error.code)
         }
     }
+
+    private static let messageRoom = 512
 
     private func closePorts() {
         for share in shares {

@@ -8,7 +8,8 @@ public struct TimerHeap {
     public struct Timer {
         /// In ns.
         public var deadline: UInt64
-        fileprivate var sequence: UInt64
+        /// Grows with each timer that goes in.
+        public fileprivate(set) var sequence: UInt64
         /// Two words of the caller's, not looked at here.
         public var first: UInt64
         public var second: UInt64
@@ -23,7 +24,8 @@ public struct TimerHeap {
     private var capacity = 0
     /// The number of timers.
     public private(set) var count = 0
-    private var sequence: UInt64 = 0
+    /// The sequence of the timer that goes in next.
+    public private(set) var nextSequence: UInt64 = 0
 
     public init() {
         timers = nil
@@ -53,8 +55,8 @@ public struct TimerHeap {
             capacity = wanted
         }
         guard let timers else { return false }
-        let timer = Timer(deadline: deadline, sequence: sequence, first: first, second: second)
-        sequence &+= 1
+        let timer = Timer(deadline: deadline, sequence: nextSequence, first: first, second: second)
+        nextSequence &+= 1
         // `count < capacity`, so the last place exists.
         var hole = count
         count &+= 1

@@ -34,6 +34,9 @@ public struct TimingWheel {
     /// The list of what has expired and was not popped yet.
     @inline(__always) private static var expired: UInt32 { 4096 }
 
+    /// In ns: what is further ahead is reported early.
+    @inline(__always) public static var turn: UInt64 { slotCount &<< tickLog }
+
     private let nodes: UnsafeMutablePointer<Node>
     private let lists: UnsafeMutablePointer<List>
     /// One bit for each slot that has nodes.

@@ -8,7 +8,7 @@ struct CheckConfig: ParsableCommand {
         abstract: "Checks a configuration file as a program would read it.",
         discussion: """
             Errors and warnings are lines of the form file:line: text on standard error. \
-            Devices are not opened, nor are their names looked into. MOS_NETDEV counts as it does for a program.
+            Devices are not opened, but their options are checked. MOS_NETDEV counts as it does for a program.
             """
     )
 

@@ -46,7 +46,7 @@ final class ConfigurationExamplesTests: XCTestCase {
             let first = ConfigurationOutcome(bytes, cpuCount: example.cpuCount)
             let dump = try XCTUnwrap(first.configuration, example.file.lastPathComponent).dump()
             let second = ConfigurationOutcome(string(dump), cpuCount: example.cpuCount)
-            XCTAssertEqual(second.warnings, [], example.file.lastPathComponent)
+            XCTAssertEqual(second.warningsOfText, [], example.file.lastPathComponent)
             XCTAssertEqual(second.message, "", example.file.lastPathComponent)
             XCTAssertEqual(second.configuration.map { string($0.dump()) }, string(dump), example.file.lastPathComponent)
         }

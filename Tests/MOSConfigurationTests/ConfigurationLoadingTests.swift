@@ -48,7 +48,14 @@ final class ConfigurationLoadingTests: XCTestCase {
     }
 
     func testTheOrderOfPlaces() throws {
-        XCTAssertEqual(load(nil), "ENOENT mos.conf:0: the file cannot be read: No such file or directory")
+        let missing = "the file cannot be read: No such file or directory"
+        XCTAssertEqual(
+            load(nil), "ENOENT mos.conf:0: \(missing); MOS_CONF names no file, and there is no config/mos.conf")
+        try FileManager.default.createDirectory(
+            at: folder.appendingPathComponent("config/mos.conf"), withIntermediateDirectories: true)
+        XCTAssertEqual(
+            load(nil), "EISDIR config/mos.conf:0: the file cannot be read: Is a directory; MOS_CONF names no file")
+        try FileManager.default.removeItem(at: folder.appendingPathComponent("config/mos.conf"))
         try write("mos.conf", flows: 1)
         XCTAssertEqual(load(nil), "1")
         try write("config/mos.conf", flows: 2)
@@ -57,8 +64,8 @@ final class ConfigurationLoadingTests: XCTestCase {
         XCTAssertEqual(load(nil, mosConf: "other.conf"), "3")
         XCTAssertEqual(load(nil, mosConf: ""), "2")
         XCTAssertEqual(load("mos.conf", mosConf: "other.conf"), "1")
-        XCTAssertEqual(
-            load(nil, mosConf: "gone.conf"), "ENOENT gone.conf:0: the file cannot be read: No such file or directory")
+        XCTAssertEqual(load(nil, mosConf: "gone.conf"), "ENOENT gone.conf:0: \(missing); MOS_CONF names it")
+        XCTAssertEqual(load("gone.conf", mosConf: "mos.conf"), "ENOENT gone.conf:0: \(missing)")
     }
 
     func testWhatCannotBeRead() throws {

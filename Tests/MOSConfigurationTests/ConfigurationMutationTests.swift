@@ -86,7 +86,7 @@ final class ConfigurationMutationTests: XCTestCase {
         // Quoting can make a line longer than a file may have it.
         guard dump.split(separator: 10).allSatisfy({ $0.count <= ConfigurationLimits.lineLength }) else { return }
         let again = ConfigurationOutcome(dump, cpuCount: cpuCount)
-        XCTAssertEqual(again.warnings, [], what)
+        XCTAssertEqual(again.warningsOfText, [], what)
         XCTAssertEqual(again.message, "", what)
         guard let second = again.configuration, !isReplaced else { return }
         XCTAssertEqual(second.dump().dropLast().map { UInt8(bitPattern: $0) }, dump, what)

@@ -39,6 +39,11 @@ struct ConfigurationOutcome {
         self.init(Array(text.utf8), cpuCount: cpuCount, netdev: netdev, logLevel: logLevel)
     }
 
+    /// The warnings without those about what a dump has to repeat.
+    var warningsOfText: [String] {
+        warnings.filter { !$0.contains(": no backend is known ") && !$0.contains(": there is no end-host stack ") }
+    }
+
     var written: String {
         var lines = warnings.map { "warning " + $0 + "\n" }.joined()
         if let configuration {

@@ -1,3 +1,4 @@
+import CSys
 import XCTest
 
 @testable import MOSStack
@@ -33,19 +34,32 @@ final class ConfigurationTests: XCTestCase {
         XCTAssertEqual(it.machineCPUCount, 8)
     }
 
-    func testRoles() throws {
-        let device = "mos { netdev { d 1 } }"
-        let monitor = "application { type = monitor }"
-        let end = "application { type = end }"
-        let roles = { (text: String) in
-            let it = try self.configuration(text + device)
-            return [it.hasMonitor, it.hasEndHost]
-        }
-        XCTAssertEqual(try roles(""), [true, false])
-        XCTAssertEqual(try roles("application { }"), [true, false])
-        XCTAssertEqual(try roles(monitor), [true, false])
-        XCTAssertEqual(try roles(end), [false, true])
-        XCTAssertEqual(try roles(end + monitor), [true, true])
+    /// There is no end host to be: `type = end` is only said to have no effect.
+    func testEndHostsAreNotThereYet() {
+        let text = "application { type = monitor }\napplication {\n type = end\n}\nmos { netdev { d 1 } }"
+        let outcome = ConfigurationOutcome(text)
+        XCTAssertNotNil(outcome.configuration)
+        XCTAssertEqual(
+            outcome.warnings, ["x.conf:3: there is no end-host stack in this version: 'type = end' has no effect"])
+        XCTAssertEqual(ConfigurationOutcome("application { type = monitor }\nmos { netdev { d 1 } }").warnings, [])
+    }
+
+    /// A device that is replaced is not opened under its own name.
+    func testReplacedDevicesAreNotChecked() {
+        let text = "mos { netdev { \"pcap:x,speed=foo\" 1\n nosuch:y 1\n null: 1 } }"
+        XCTAssertEqual(ConfigurationOutcome(text).code, EINVAL)
+        let outcome = ConfigurationOutcome(text, netdev: "pcap:x,speed=foo=null: nosuch:y=pcap:-")
+        XCTAssertNotNil(outcome.configuration, outcome.message)
+        XCTAssertEqual(outcome.warnings, [])
+    }
+
+    /// What is wrong with the log is said of its line.
+    func testTheLogHasAPlace() throws {
+        let it = try configuration("mos {\n netdev { d 1 }\n mos_log = /no/such\n}")
+        var diagnostics = ConfigurationDiagnostics()
+        it.warnOfLog(EACCES, &diagnostics)
+        XCTAssertEqual(
+            diagnostics.messages.map(string), ["x.conf:3: no log file in '/no/such': Permission denied"])
     }
 
     func testDevices() throws {

@@ -65,8 +65,8 @@ final class DeviceNameTests: PortTestCase {
             ("speed=.", "speed= takes a number above 0"),
             ("loop=0", "loop= takes a whole number from 1"), ("loop=x", "loop= takes a whole number from 1"),
             ("loop=99999999999999999999", "loop= takes a whole number from 1"),
-            ("out=", "out= takes a file"), ("looop=2", "known are out= speed= loop="),
-            ("x", "known are out= speed= loop="),
+            ("out=", "out= takes a file"), ("looop=2", "known are out= speed= loop=; a comma in a name is written \\,"),
+            ("x", "known are out= speed= loop=; a comma in a name is written \\,"),
         ] as [(String, String?)] {
             guard let reason else {
                 XCTAssertNoThrow(try open("pcap:\(file),\(option)").close())
@@ -116,6 +116,75 @@ final class DeviceNameTests: PortTestCase {
         // A bad input makes no output.
         XCTAssertEqual(failure("pcap:\(path("none")),out=\(path("out.pcap"))").code, ENOENT)
         XCTAssertFalse(FileManager.default.fileExists(atPath: path("out.pcap")))
+    }
+
+    /// What a configuration is told before anything is opened.
+    func testNamesAreCheckedWithoutOpening() throws {
+        func check(_ spec: String) throws -> DeviceCheck {
+            var message = [CChar](repeating: 1, count: 300)
+            do {
+                return try message.withUnsafeMutableBufferPointer { buffer throws(PortError) in
+                    try Port.check(spec: spec, error: buffer.baseAddress, errorSize: buffer.count)
+                }
+            } catch {
+                throw OpenFailure(code: error.code, message: String(cString: message))
+            }
+        }
+        for spec in ["pcap:/no/such,out=/no/such/x,speed=2,loop=3", "live:nosuchif9,buffer=1M", "null:", "eth0", "dpdk0", "dpdk:x"] {
+            XCTAssertEqual(try check(spec), .fine, spec)
+        }
+        XCTAssertEqual(try check("pcap:-,out=x"), .readsStandardInput)
+        XCTAssertEqual(try check("nosuch:x,y=z"), .unknownScheme)
+        for spec in ["pcap:x,speed=foo", "pcap:", "pcap:x,y", "live:", "live:lo,buffer=1", "null:x"] {
+            XCTAssertThrowsError(try check(spec), spec) {
+                let opened = failure(spec)
+                XCTAssertEqual(($0 as? OpenFailure)?.code, EINVAL, spec)
+                XCTAssertEqual(($0 as? OpenFailure)?.message, opened.message, spec)
+            }
+        }
+    }
+
+    func testCommasInNames() throws {
+        var file = TraceBytes.pcap()
+        file.record(1, 0, frame(1))
+        write("a,b.pcap", file.bytes)
+        write("c\\d", file.bytes)
+        XCTAssertEqual(failure("pcap:\(path("a,b.pcap"))").code, EINVAL)
+        XCTAssertEqual(try readAll("pcap:\(path("a\\,b.pcap"))").count, 1)
+        XCTAssertEqual(try readAll("pcap:\(path("c\\d"))").count, 1, "a backslash elsewhere is one")
+        try open("pcap:\(path("a\\,b.pcap")),out=\(path("x\\,\\,y")),speed=9").close()
+        XCTAssertEqual(read("x,,y").count, 24)
+        XCTAssertEqual(failure("pcap:\(path("a\\,b"))").message, "\(path("a,b")): No such file or directory")
+    }
+
+    /// No device may write what another one reads or writes, in any order, and
+    /// then no file is touched.
+    func testClashesOfFiles() throws {
+        var file = TraceBytes.pcap()
+        file.record(1, 0, frame(1))
+        for name in ["a", "b", "old"] { write(name, file.bytes) }
+        XCTAssertEqual(link(path("b"), path("b2")), 0)
+        let (a, b, b2) = ("pcap:\(path("a"))", "pcap:\(path("b"))", "pcap:\(path("b2"))")
+        for (specs, name, reason) in [
+            ([a + ",out=\(path("b2"))", b], "b2", "out= names a trace that another device reads"),
+            ([b, "null:", a + ",out=\(path("b2"))"], "b2", "out= names a trace that another device reads"),
+            ([a + ",out=\(path("old"))", b2 + ",out=\(path("b"))"], "b", "out= names the trace that is read"),
+            ([a + ",out=\(path("old"))", b + ",out=\(path("./old"))"], "./old", "two devices have this out="),
+            ([a + ",out=\(path("new"))", a + ",out=\(path("./new"))"], "./new", "two devices have this out="),
+        ] {
+            let ports = try specs.map { try openOnly($0) }
+            XCTAssertThrowsError(try begin(ports), specs.joined(separator: " ")) {
+                XCTAssertEqual(($0 as? OpenFailure)?.code, EINVAL)
+                XCTAssertEqual(($0 as? OpenFailure)?.message, "\(path(name)): \(reason)")
+            }
+            ports.forEach { $0.close() }
+            for name in ["a", "b", "old"] { XCTAssertEqual(read(name), file.bytes, name) }
+        }
+        // One trace may be read twice; /dev/null bears two writers.
+        let fine = try [a + ",out=/dev/null", a + ",out=/dev/null", b + ",out=\(path("old"))"].map { try openOnly($0) }
+        XCTAssertNoThrow(try begin(fine))
+        fine.forEach { $0.close() }
+        XCTAssertEqual(read("old").count, 24)
     }
 
     func testNullGivesNothingAndCounts() throws {

@@ -118,8 +118,8 @@ static void from_handlers(void)
     ticking(9);
     from_handler = 0;
     play(NULL, NULL, handler_setup);
-    /* Set at 10 ms: t1 at 25 ms; the time of a chained one is that of the packet that brought it on. */
-    check_str(log_text, "p0 p1 t9 p2 t1 p3 t2 p4 t3 p5 t4 p6 t5 p7 p8", "they count from the packet's time");
+    /* Set at 10 ms: t1 at 25 ms; a chained one counts from the deadline of the one before. */
+    check_str(log_text, "p0 p1 t9 p2 t1 p3 t2 p4 t3 p5 t4 p6 t5 p7 p8", "they count from the packet's time, or the timer's");
 }
 
 static int endless;
@@ -145,6 +145,159 @@ static void never_ending(void)
     play(NULL, NULL, endless_setup);
     check(endless >= 1 && endless < 1000000, "does not keep the clock where it is");
     check_str(log_text, "p0 p1 p2 p3 p4 end1", "packets go on");
+}
+
+/* In a gap between two packets the clock does not jump over deadlines. */
+static uint32_t origin;
+static void fired_at(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
+{
+    fired(m, id, side, event, arg);
+    log_word("@%u", (mtcp_cb_get_ts(m) - origin) / 1000);
+}
+
+static void quarter(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
+{
+    fired_at(m, id, side, event, arg);
+    WORKS(set(m, id, 250000, quarter));
+}
+
+static void ended_at(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)event, (void)arg;
+    if (side == MOS_SIDE_CLI)
+        log_word("end%d@%u", sock, (mtcp_cb_get_ts(m) - origin) / 1000);
+}
+
+static void gap_setup(mctx_t m)
+{
+    packets_setup(m);
+    WORKS(set(m, 1, 250000, quarter));
+}
+
+static void gaps(void)
+{
+    struct talk t;
+    scene("a timer that sets itself again, in a gap");
+    ticking(2);
+    script_clock = script[0].frames[0].time_ns + 2680000000ull;
+    talk_init(&t, 2);
+    say(&t, 0, ACK, NULL, 0);
+    origin = (uint32_t)(script[0].frames[0].time_ns / 1000);
+    play(NULL, NULL, gap_setup);
+    check_str(log_text,
+              "p0 p1 t1 @250 t1 @500 t1 @750 t1 @1000 t1 @1250 t1 @1500 t1 @1750 t1 @2000 t1 @2250 t1 @2500 end1",
+              "fires as often as it was to, each time at its own");
+}
+
+/* Timers and idle flows in one gap. */
+static void mixed_setup(mctx_t m)
+{
+    int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    context = m;
+    if (mtcp_register_callback(m, sock, MOS_ON_CONN_END, MOS_HK_RCV, ended_at))
+        check(0, "registration");
+    WORKS(set(m, 7, 1200000, fired_at));
+    WORKS(set(m, 8, 1700000, fired_at));
+    WORKS(set(m, 9, 2100000, fired_at));
+}
+
+static void mixed(uint64_t gap, const char *items, const char *want, const char *what)
+{
+    struct talk a, b, c;
+    script_begin();
+    script_step = 0;
+    uint64_t start = script_clock;
+    origin = (uint32_t)(start / 1000);
+    talk_init(&a, 1);
+    talk_init(&b, 2);
+    talk_init(&c, 3);
+    say(&a, 0, SYN, NULL, 0);
+    script_clock = start + 500000000;
+    say(&b, 0, SYN, NULL, 0);
+    script_clock = start + 900000000;
+    say(&a, 0, ACK, NULL, 0); /* a goes on, so it ends after b, which began later */
+    script_clock = start + gap;
+    say(&c, 0, ACK, NULL, 0);
+    log_clear();
+    timer_errors = 0;
+    play(NULL, items, mixed_setup);
+    check_str(log_text, want, what);
+}
+
+static void orders_of_all(void)
+{
+    scene("timers and idle flows");
+    mixed(5000000000ull, "tcp_timeout = 1", "t7 @1200 end2@1500 t8 @1700 end1@1900 t9 @2100",
+          "in the order of their deadlines, at which each runs");
+    mixed(1000000000000000ull, "tcp_timeout = 1", "t7 @1200 end2@1500 t8 @1700 end1@1900 t9 @2100",
+          "also in a gap of days");
+    /* The clock is in microseconds, 32 bits. */
+    mixed(1000000000000000ull, "tcp_timeout = 1000", "t7 @1200 t8 @1700 t9 @2100 end2@1000500 end1@1000900",
+          "also with a timeout of many turns of the wheel");
+    mixed(900000000000ull, "tcp_timeout = 1000", "t7 @1200 t8 @1700 t9 @2100 end1@900000 end2@900000",
+          "and one that ends after the gap");
+}
+
+/* A gap of years, and a timer for each microsecond of it. */
+static uint64_t ticks;
+static void each_microsecond(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
+{
+    (void)side, (void)event, (void)arg;
+    ticks++;
+    set(m, id, 1, each_microsecond);
+}
+
+static void once(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
+{
+    (void)m, (void)id, (void)side, (void)event, (void)arg;
+    endless++;
+}
+
+static void years_setup(mctx_t m)
+{
+    packets_setup(m);
+    WORKS(set(m, 1, 1, each_microsecond));
+    for (int i = 0; i < 150000; i++)
+        set(m, 2, 3600000000L, once);
+}
+
+static void years(void)
+{
+    struct talk t;
+    scene("a timer for each microsecond of ten years");
+    ticking(1);
+    script_clock = script[0].frames[0].time_ns + 10ull * 365 * 86400 * 1000000000ull;
+    talk_init(&t, 1);
+    script_step = 5000;
+    say(&t, 0, ACK, "x", 1);
+    say(&t, 0, ACK, "xx", 2);
+    ticks = 0;
+    endless = 0;
+    play(NULL, "tcp_timeout = -1", years_setup);
+    check(ticks >= 100000 && ticks < 100020, "fires 100000 times, then the clock goes on");
+    check_int(endless, 150000, "timers that were there before the gap do not count: all fire");
+    check_str(log_text, "p0 p1 p2 end1", "the packets go on");
+}
+
+/* In a timer, no delay means the next packet. */
+static void at_each_packet(mctx_t m, int id, int side, event_t event, filter_arg_t *arg)
+{
+    fired(m, id, side, event, arg);
+    set(m, id, 0, at_each_packet);
+}
+
+static void each_setup(mctx_t m)
+{
+    packets_setup(m);
+    WORKS(set(m, 1, 0, at_each_packet));
+}
+
+static void each_packet(void)
+{
+    scene("a timer that sets itself again with no delay, in a gap");
+    ticking(4);
+    play(NULL, NULL, each_setup);
+    check_str(log_text, "p0 t1 p1 t1 p2 t1 p3 end1", "fires once for each packet");
 }
 
 static void errors_setup(mctx_t m)
@@ -446,6 +599,10 @@ int main(void)
     orders();
     from_handlers();
     never_ending();
+    gaps();
+    orders_of_all();
+    years();
+    each_packet();
     errors();
     time_of_day();
     determinism();

@@ -29,10 +29,15 @@ static uint32_t dice(uint32_t sides)
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+/* A byte that is captured again only after its receiver was seen to have it
+ * may be taken or not: the stream may have gone on without it. */
+enum capture { MISSED, TOO_LATE, CAPTURED };
+
 /* What the captured packets had, by the end that sent it, and what the reader
  * made of it. Offsets are those of the stream. */
 struct reading {
-    uint8_t captured[STREAM_MOST];
+    uint8_t capture[STREAM_MOST];
+    uint32_t acknowledged; /* in captured packets of the receiver */
     uint64_t position;
     uint32_t wrong;     /* other values, or bytes that nobody captured */
     uint32_t forgotten; /* captured, and told to be missing */
@@ -40,15 +45,29 @@ struct reading {
 
 static struct reading reading[2];
 static unsigned reason;
+static int shown; /* whether packets and reading are */
 
 static uint8_t byte_at(int end, uint64_t offset)
 {
     return (uint8_t)((uint32_t)offset * 2654435761u >> 13 ^ (uint32_t)end * 77u);
 }
 
-static int is_captured(const struct reading *r, uint64_t offset)
+static enum capture capture_of(const struct reading *r, uint64_t offset)
 {
-    return offset < STREAM_MOST && r->captured[offset];
+    return offset < STREAM_MOST ? (enum capture)r->capture[offset] : MISSED;
+}
+
+static void note_capture(int end, uint32_t offset, uint32_t length, uint32_t ack)
+{
+    struct reading *r = &reading[end], *other = &reading[1 - end];
+    for (uint32_t i = offset; i < offset + length; i++) {
+        if (i >= r->acknowledged)
+            r->capture[i] = CAPTURED;
+        else if (r->capture[i] == MISSED)
+            r->capture[i] = TOO_LATE;
+    }
+    if (ack > other->acknowledged)
+        other->acknowledged = ack;
 }
 
 static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
@@ -61,12 +80,15 @@ static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *a
     (void)event, (void)arg;
     while ((n = mtcp_peek(m, sock, side, (char *)buffer, sizeof buffer)) != 0) {
         uint64_t count = (uint64_t)(n < 0 ? -n : n);
+        if (shown)
+            printf("#    of %d %s %llu..%llu\n", end, n < 0 ? "missing" : "read", (unsigned long long)r->position,
+                   (unsigned long long)(r->position + count));
         for (uint64_t i = 0; i < count; i++) {
-            int captured = is_captured(r, r->position + i);
+            enum capture capture = capture_of(r, r->position + i);
             if (n < 0)
-                r->forgotten += captured;
+                r->forgotten += capture == CAPTURED;
             else
-                r->wrong += !captured || buffer[i] != byte_at(end, r->position + i);
+                r->wrong += capture == MISSED || buffer[i] != byte_at(end, r->position + i);
         }
         r->position += count;
     }
@@ -115,19 +137,25 @@ struct end {
 
 static struct talk talk;
 static struct end ends[2];
-static int scaled, stamped, shown;
+static int scaled, stamped;
 static uint32_t missed_share, lost_share, clock_ticks; /* shares of 1000 */
+
+/* What there is room for in its buffer. */
+static uint32_t free_room(const struct end *e)
+{
+    uint32_t unread = e->next - e->read;
+    return unread < e->room ? e->room - unread : 0;
+}
 
 /* How far the peer may send, as far as a window field can say it; never less
  * than before (RFC 9293 section 3.8.6.2.1, as Linux rounds it). */
 static uint32_t announce(struct end *e)
 {
     uint32_t grain = 1u << e->scale;
-    uint32_t window = (e->room - (e->next - e->read)) / grain * grain;
+    uint32_t window = free_room(e) / grain * grain;
     uint32_t old = (e->announced - e->next + grain - 1) / grain * grain;
     window = smaller(window > old ? window : old, 65535u << e->scale);
-    if (e->next + window > e->announced)
-        e->announced = e->next + window;
+    e->announced = e->next + window;
     return window;
 }
 
@@ -166,7 +194,7 @@ static void transmit(int side, int flags, uint32_t offset, uint32_t length, int 
         script_add(0, frame, make_tcp(frame, &talk, side, flags, seq, ack, options, size, payload, length));
         if (dice(4) == 0)
             script_burst(0);
-        memset(reading[side].captured + offset, 1, length);
+        note_capture(side, offset, length, e->next);
     }
     e->acked_last = e->next;
     if (!lost && ends[1 - side].queued < IN_FLIGHT_MOST) {
@@ -193,6 +221,9 @@ static void arrive(int side)
         e->stamp = s.stamp;
     if (s.ack > e->acked)
         e->acked = s.ack;
+    /* The byte of a window probe may have found room. */
+    if (e->acked > e->sent)
+        e->sent = e->acked;
     if (s.edge > e->edge)
         e->edge = s.edge;
     /* What a window probe has beyond the window is not taken. */
@@ -241,7 +272,7 @@ static void read_some(int side)
     uint32_t before = e->announced;
     e->read += dice(2) ? e->next - e->read : dice(e->next - e->read + 1);
     /* A window update, where it is worth one. */
-    if (e->room - (e->next - e->read) > before - e->next + 2 * SEGMENT_MOST && dice(2))
+    if (e->next + free_room(e) > before + 2 * SEGMENT_MOST && dice(2))
         send_some(side, e->sent, 0);
 }
 

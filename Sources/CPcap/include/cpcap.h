@@ -49,6 +49,7 @@ struct cpcap_file_id {
     uint64_t device, inode;
     int regular;   // 1: a regular file, which can be read again
     int directory; // 1
+    int stream;    // 1: a FIFO or a socket: what two read or write there is mixed up
 };
 
 /// open(2) for reading. A descriptor, or -1 with errno.

@@ -120,6 +120,9 @@ struct csys_totals {
 };
 void csys_log_totals(int level, int context, const struct csys_totals *_Nonnull totals);
 
+/// Many of a context's packets had a wrong TCP checksum.
+void csys_log_checksums(int level, int context, uint64_t bad, uint64_t packets);
+
 /// An interface's counts of the last second.
 struct csys_rates {
     uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, errors, drops, flows;

@@ -1,3 +1,5 @@
+import CSys
+
 /// What a configuration file says, checked, with the defaults filled in.
 ///
 /// A value: copies share the C strings, which are freed with the last copy.
@@ -96,17 +98,11 @@ public struct Configuration {
 
     var text = ConfigurationText()
 
+    /// Where `mos_log` stands, for what is said about it later.
+    var logFileName: UnsafePointer<CChar>?
+    var logLine = 0
+
     init() {}
-
-    /// An application is a monitor, or none says what it is.
-    public var hasMonitor: Bool {
-        !hasApplication(.endHost) || hasApplication(.monitor)
-    }
-
-    /// An application is an end host: the stack answers.
-    public var hasEndHost: Bool {
-        hasApplication(.endHost)
-    }
 
     /// The interface index of the device of this name, or nil.
     public func deviceIndex(named name: UnsafePointer<CChar>) -> Int? {
@@ -133,10 +129,16 @@ public struct Configuration {
         return nil
     }
 
-    private func hasApplication(_ kind: ConfigurationApplication.Kind) -> Bool {
-        for application in applications where application.kind == kind {
-            return true
+    /// The directory of `mos_log`, or the file in it, cannot be made.
+    func warnOfLog(_ code: Int32, _ diagnostics: inout ConfigurationDiagnostics) {
+        guard let logDirectory, let logFileName else { return }
+        var message = ConfigurationMessage(fileName: logFileName, line: logLine)
+        message.append("no log file in ")
+        message.append(quoted: ConfigurationBytes(logDirectory))
+        message.append(": ")
+        if let reason = strerror(code) {
+            message.append(raw: reason)
         }
-        return false
+        diagnostics.warn(message)
     }
 }

@@ -5,7 +5,7 @@ public struct ConfigurationApplication {
         case unspecified
         /// `type = monitor`
         case monitor
-        /// `type = end`
+        /// `type = end`: no more than a monitor in this version
         case endHost
     }
 

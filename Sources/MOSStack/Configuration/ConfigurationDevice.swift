@@ -5,6 +5,9 @@ public struct ConfigurationDevice {
     /// as the configuration.
     public let name: UnsafePointer<CChar>
 
+    /// Where it stands in the file.
+    let line: Int
+
     /// What `MOS_NETDEV` put in its place, or nil.
     public internal(set) var replacement: UnsafePointer<CChar>?
 
@@ -30,8 +33,9 @@ public struct ConfigurationDevice {
         replacement ?? name
     }
 
-    init(name: UnsafePointer<CChar>, cpuMask: UInt64) {
+    init(name: UnsafePointer<CChar>, line: Int, cpuMask: UInt64) {
         self.name = name
+        self.line = line
         self.cpuMask = cpuMask
     }
 }

@@ -14,10 +14,7 @@ extension Configuration {
         out.append(coreCount)
         out.append("\n# cpu_mask = ")
         out.append(hexadecimal: cpuMask)
-        out.append(hasMonitor ? "\n# monitor\n" : "\n")
-        if hasEndHost {
-            out.append("# end host\n")
-        }
+        out.append("\n")
         for device in devices {
             if let replacement = device.replacement {
                 out.append("# ")

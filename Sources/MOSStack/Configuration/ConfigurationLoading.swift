@@ -34,48 +34,56 @@ extension Configuration {
         diagnostics: inout ConfigurationDiagnostics
     ) throws(ConfigurationError) -> Configuration {
         if let path {
-            return try read(path, environment, &diagnostics)
+            return try read(path, "", environment, &diagnostics)
         }
         if let named = environment.path, named[0] != 0 {
-            return try read(named, environment, &diagnostics)
+            return try read(named, "; MOS_CONF names it", environment, &diagnostics)
         }
         // Safe: literals are NUL-terminated and live for ever.
         let usual = UnsafeRawPointer(("config/mos.conf" as StaticString).utf8Start).assumingMemoryBound(to: CChar.self)
         let last = UnsafeRawPointer(("mos.conf" as StaticString).utf8Start).assumingMemoryBound(to: CChar.self)
         let isThere = access(usual, F_OK) == 0 || (csys_errno() != ENOENT && csys_errno() != ENOTDIR)
-        return try read(isThere ? usual : last, environment, &diagnostics)
+        if isThere {
+            return try read(usual, "; MOS_CONF names no file", environment, &diagnostics)
+        }
+        return try read(
+            last, "; MOS_CONF names no file, and there is no config/mos.conf", environment, &diagnostics)
     }
 
+    /// - Parameter why: How it came to this file, for when it cannot be read.
     private static func read(
-        _ path: UnsafePointer<CChar>, _ environment: ConfigurationEnvironment,
+        _ path: UnsafePointer<CChar>, _ why: StaticString, _ environment: ConfigurationEnvironment,
         _ diagnostics: inout ConfigurationDiagnostics
     ) throws(ConfigurationError) -> Configuration {
         guard let file = fopen(path, "re") else {
-            throw unreadable(path, csys_errno())
+            throw unreadable(path, why, csys_errno())
         }
         defer { fclose(file) }
         // One byte more than is allowed, so that the parser sees the excess.
         let room = ConfigurationLimits.fileSize + 1
         guard let buffer = malloc(room) else {
-            throw unreadable(path, ENOMEM)
+            throw unreadable(path, why, ENOMEM)
         }
         defer { free(buffer) }
         csys_set_errno(0)
         // Safe: fread writes at most `room` bytes into a block of that size.
         let count = fread(buffer, 1, room, file)
         if count < room && ferror(file) != 0 {
-            throw unreadable(path, csys_errno() == 0 ? EIO : csys_errno())
+            throw unreadable(path, why, csys_errno() == 0 ? EIO : csys_errno())
         }
         let bytes = UnsafeBufferPointer(start: UnsafePointer(buffer.assumingMemoryBound(to: UInt8.self)), count: count)
         return try parse(bytes: bytes, fileName: path, environment: environment, diagnostics: &diagnostics)
     }
 
-    private static func unreadable(_ path: UnsafePointer<CChar>, _ code: Int32) -> ConfigurationError {
+    private static func unreadable(
+        _ path: UnsafePointer<CChar>, _ why: StaticString, _ code: Int32
+    ) -> ConfigurationError {
         var message = ConfigurationMessage(fileName: path, line: 0)
         message.append("the file cannot be read: ")
         if let reason = strerror(code) {
             message.append(raw: reason)
         }
+        message.append(why)
         return ConfigurationError(code: code, message)
     }
 }

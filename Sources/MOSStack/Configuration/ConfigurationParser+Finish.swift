@@ -1,3 +1,5 @@
+import MOSPacketIO
+
 /// What can be said only when the whole file has been read.
 extension ConfigurationParser {
     mutating func finish() throws(ConfigurationError) {
@@ -9,6 +11,7 @@ extension ConfigurationParser {
         }
         try settleMemory()
         try replaceDevices()
+        try checkDevices()
         setLogLevelFromEnvironment()
         for application in configuration.applications where !application.forwards {
             configuration.forwards = false
@@ -151,6 +154,48 @@ extension ConfigurationParser {
             throw environmentError("MOS_NETDEV", "it has two replacements for ", quoting: word.prefix(length))
         }
         configuration.devices[found].replacement = UnsafePointer(try keep(replacement))
+    }
+
+    // MARK: Devices
+
+    /// As far as they can be checked without opening them: a replaced one is
+    /// not opened under its own name.
+    private mutating func checkDevices() throws(ConfigurationError) {
+        var readsStandardInput = false
+        for device in configuration.devices {
+            var message = device.replacement == nil
+                ? ConfigurationMessage(fileName: fileName, line: device.line) : environmentMessage("MOS_NETDEV")
+            switch try check(device, message) {
+            case .fine: break
+            case .readsStandardInput:
+                if readsStandardInput {
+                    message.append(quoted: ConfigurationBytes(device.specification))
+                    message.append(" is the second device to read standard input, which can be read only once")
+                    throw ConfigurationError(message)
+                }
+                readsStandardInput = true
+            case .unknownScheme:
+                message.append("no backend is known so far for ")
+                message.append(quoted: ConfigurationBytes(device.specification))
+                diagnostics.warn(message)
+            }
+        }
+    }
+
+    private func check(
+        _ device: ConfigurationDevice, _ place: ConfigurationMessage
+    ) throws(ConfigurationError) -> DeviceCheck {
+        let room = 512
+        let reason = UnsafeMutablePointer<CChar>.allocate(capacity: room)
+        defer { reason.deallocate() }
+        reason[0] = 0
+        do throws(PortError) {
+            return try Port.check(spec: device.specification, error: reason, errorSize: room)
+        } catch {
+            var message = place
+            message.append(raw: reason)
+            throw ConfigurationError(code: error.code, message)
+        }
     }
 
     /// A level that nobody knows is no reason for a program not to start.

@@ -27,7 +27,7 @@ extension ConfigurationParser {
             throw error(at: line, "device ", quoting: word(0), " is in netdev twice")
         }
         let mask = try mask(word(1), of: word(0), line: line)
-        var device = ConfigurationDevice(name: try keep(word(0)), cpuMask: mask)
+        var device = ConfigurationDevice(name: try keep(word(0)), line: line, cpuMask: mask)
         for index in 2..<max(2, wordCount) {
             try setOption(word(index), of: &device, line: line)
         }

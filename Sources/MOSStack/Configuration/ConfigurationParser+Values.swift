@@ -20,7 +20,11 @@ extension ConfigurationParser {
         let application = configuration.applications.count - 1
         let item = ConfigurationItem(key: key, value: value, line: line)
         switch key {
-        case .type: configuration.applications[application].kind = try applicationKind(item)
+        case .type:
+            configuration.applications[application].kind = try applicationKind(item)
+            if configuration.applications[application].kind == .endHost {
+                warn(at: line, "there is no end-host stack in this version: ", quoting: ConfigurationBytes("type = end"), " has no effect")
+            }
         case .run: configuration.applications[application].arguments = try commandLine(item)
         case .coreMask:
             let name = ConfigurationBytes(key.name)
@@ -29,7 +33,10 @@ extension ConfigurationParser {
         case .forward: configuration.forwards = try flag(item)
         case .memoryChannels: configuration.memoryChannels = try number(item, 0, ConfigurationLimits.memoryChannels)
         case .statPrint: try addStatisticsDevices(item)
-        case .mosLog: configuration.logDirectory = try path(item)
+        case .mosLog:
+            configuration.logDirectory = try path(item)
+            configuration.logFileName = UnsafePointer(try keep(ConfigurationBytes(fileName)))
+            configuration.logLine = line
         case .maxConcurrency: configuration.maxConcurrency = try number(item, 1, ConfigurationLimits.flows)
         case .noRingBuffers: configuration.noRingBuffers = try flag(item)
         case .rmemSize: configuration.rmemSize = try byteCount(item, 1, ConfigurationLimits.bufferSize)

@@ -62,7 +62,33 @@ class PortTestCase: XCTestCase {
         FileManager.default.contents(atPath: path(name)).map { [UInt8]($0) } ?? []
     }
 
+    /// Opened and begun.
     func open(_ spec: String, queues: UInt32 = 1) throws -> Port {
+        let port = try openOnly(spec, queues: queues)
+        do {
+            try begin([port])
+        } catch {
+            port.close()
+            throw error
+        }
+        return port
+    }
+
+    /// `Port.begin`
+    func begin(_ ports: [Port]) throws {
+        var message = [CChar](repeating: 1, count: 300)
+        do {
+            try message.withUnsafeMutableBufferPointer { buffer throws(PortError) in
+                try ports.withUnsafeBufferPointer { ports throws(PortError) in
+                    try Port.begin(ports, error: buffer.baseAddress, errorSize: buffer.count)
+                }
+            }
+        } catch {
+            throw OpenFailure(code: error.code, message: String(cString: message))
+        }
+    }
+
+    func openOnly(_ spec: String, queues: UInt32 = 1) throws -> Port {
         var message = [CChar](repeating: 1, count: 300)
         do {
             return try message.withUnsafeMutableBufferPointer { buffer throws(PortError) in
