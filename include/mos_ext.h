@@ -94,6 +94,7 @@ struct mos_stats {
 
     uint64_t timers;                /* pending now */
     uint64_t event_sets;            /* distinct ones alive now */
+    uint64_t event_set_bytes;       /* held for them, and for finding and building them */
 };
 
 /** Reads a context's counters. Any thread may call it.

@@ -2,7 +2,8 @@ import CSys
 
 /// One dispatch that is going on, as `mtcp_raise_event` needs to see it.
 struct DispatchFrame {
-    /// The set being walked; nil when nothing in the walk can be raised.
+    /// The set being walked, which is not freed meanwhile; nil when there is no more
+    /// to the walk than one handler.
     var set: EventSetPointer?
     /// What was raised, in the order of raising: `count` entries. Room for all
     /// raisables of the set follows, once anything was raised.
@@ -117,14 +118,8 @@ extension DispatchFrame {
 extension EventSetPointer {
     /// The place of an allocated event in the list of raisables.
     fileprivate func raisable(of event: UInt32) -> UInt32? {
-        let raisables = raisables
-        var low = 0
-        var high = Int(pointee.raisableCount)
-        while low < high {
-            let middle = (low &+ high) / 2
-            if raisables[middle].event < event { low = middle &+ 1 } else { high = middle }
-        }
-        guard low < Int(pointee.raisableCount), raisables[low].event == event else { return nil }
-        return UInt32(truncatingIfNeeded: low)
+        let at = firstRaisable(from: event)
+        guard at < Int(pointee.raisableCount), raisables[at].event == event else { return nil }
+        return UInt32(truncatingIfNeeded: at)
     }
 }

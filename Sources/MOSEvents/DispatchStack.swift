@@ -67,6 +67,12 @@ public struct DispatchStack {
         }
     }
 
+    /// Whether a dispatch that is going on will read more of this set.
+    func isWalking(_ set: EventSetPointer) -> Bool {
+        for at in 0..<depth where frames[at].set == set { return true }
+        return false
+    }
+
     /// Raises the built-in event `root`, one bit, on a socket: runs what `set`
     /// has for it and below it.
     ///
@@ -117,10 +123,13 @@ public struct DispatchStack {
         frame.pointee.isAbandoned = false
         if set.pointee.raisableCount == 0 {
             if node.pointee.span == 1, let handler = node.pointee.handler {
-                // Nothing but the built-in event's own handler.
+                // Nothing but the built-in event's own handler: the set may go
+                // while it runs.
                 handler(context, socket, side, UInt64(root), argument(of: node))
             } else {
+                frame.pointee.set = set
                 walk(frame, set.nodes, start, context, socket, side)
+                frame.pointee.set = nil
             }
         } else {
             walkRaising(frame, set, start, context, socket, side)

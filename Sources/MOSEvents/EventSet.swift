@@ -34,6 +34,25 @@ struct Raisable {
     var region: UInt32
 }
 
+/// Another set with the same pairs but for one event: at first the one that
+/// this set was built from. Never untrue, as serials are not used twice.
+struct Neighbour {
+    /// Of the other set; 0: the empty one.
+    var serial: UInt64
+    /// What it has for `event`.
+    var handler: callback_t?
+    /// What this set has for `event`.
+    var own: callback_t?
+    var event: UInt32
+
+    /// Whether it is the set with this number, which has `handler` where this one
+    /// has `own`.
+    @inline(__always)
+    func isOther(_ serial: UInt64, _ event: UInt32, _ handler: callback_t?, _ own: callback_t?) -> Bool {
+        self.serial == serial && self.event == event && isSame(self.handler, handler) && isSame(self.own, own)
+    }
+}
+
 typealias RootIndexes = (
     UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32
 )
@@ -59,6 +78,7 @@ struct EventSetHeader {
     var next: UnsafeMutablePointer<EventSetHeader>?
     /// Next set in limbo.
     var nextInLimbo: UnsafeMutablePointer<EventSetHeader>?
+    var neighbour: Neighbour
     var pairCount: UInt32
     var isInLimbo: Bool
 
@@ -85,6 +105,23 @@ extension EventSetPointer {
     @inline(__always)
     var starts: UnsafeMutablePointer<UInt32> {
         (UnsafeMutableRawPointer(self) + EventSetHeader.startsOffset).assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// The place in the list of raisables of the first whose id is not below `event`.
+    func firstRaisable(from event: UInt32) -> Int {
+        let raisables = raisables
+        var low = 0
+        var high = Int(pointee.raisableCount)
+        while low < high {
+            let middle = (low &+ high) / 2
+            if raisables[middle].event < event { low = middle &+ 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Where the region of a raisable starts; behind the last one, the end of all.
+    func node(ofRaisable at: Int) -> Int {
+        at < Int(pointee.raisableCount) ? Int(raisables[at].node) : Int(pointee.nodeCount)
     }
 }
 
@@ -125,14 +162,11 @@ public struct EventSet {
 
     /// The handler that is registered for `event`, if any.
     public func handler(of event: UInt64) -> callback_t? {
-        guard let pointer, let event = UInt32(exactly: event), let at = index(of: event) else { return nil }
-        return pointer.nodes[at].handler
-    }
-
-    func index(of event: UInt32) -> Int? {
         guard let pointer else { return nil }
         let nodes = pointer.nodes
-        for at in 0..<Int(pointer.pointee.nodeCount) where nodes[at].event == event { return at }
+        for at in 0..<Int(pointer.pointee.nodeCount) where UInt64(nodes[at].event) == event {
+            return nodes[at].handler
+        }
         return nil
     }
 

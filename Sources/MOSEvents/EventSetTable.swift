@@ -8,7 +8,8 @@ import CSys
 /// only when none with that id has these pairs.
 ///
 /// Nothing is freed while handlers may be walking it: a set that nobody holds
-/// any more waits in limbo for `reap()`, and comes back if it is wanted before.
+/// any more waits in limbo for `reap()`, or for `trim(sparing:)`, and comes back if
+/// it is wanted before.
 public struct EventSetTable {
     private struct State {
         var index: EventSetIndex
@@ -16,6 +17,10 @@ public struct EventSetTable {
         var transitions: TransitionCache
         var limbo: EventSetPointer?
         var limboCount: Int
+        var limboBytes: Int
+        /// Beyond this many `limboBytes` it is trimmed.
+        var trimAt: Int
+        let limboLimit: Int
         var lastSerial: UInt64
         var liveCount: Int
         var setBytes: Int
@@ -30,8 +35,8 @@ public struct EventSetTable {
     }
 
     /// `hashMask`: the bits of ids that are used. Tests leave few, to see equal
-    /// ids of different sets.
-    init?(hashMask: UInt64) {
+    /// ids of different sets. `limboLimit`: bytes, see `trim(sparing:)`.
+    init?(hashMask: UInt64, limboLimit: Int = 1 << 20) {
         guard let records = EventForest.recordsIfPossible(), let memory = malloc(MemoryLayout<State>.stride)
         else { return nil }
         guard let index = EventSetIndex() else {
@@ -52,8 +57,9 @@ public struct EventSetTable {
         state = memory.assumingMemoryBound(to: State.self)
         state.initialize(
             to: State(
-                index: index, draft: draft, transitions: transitions, limbo: nil, limboCount: 0, lastSerial: 0,
-                liveCount: 0, setBytes: 0, hashMask: hashMask))
+                index: index, draft: draft, transitions: transitions, limbo: nil, limboCount: 0,
+                limboBytes: 0, trimAt: limboLimit, limboLimit: limboLimit, lastSerial: 0, liveCount: 0,
+                setBytes: 0, hashMask: hashMask))
     }
 
     /// Frees the table and all its sets; every handle is void then.
@@ -74,8 +80,9 @@ public struct EventSetTable {
             &+ TransitionCache.byteCount &+ MemoryLayout<State>.stride
     }
 
-    /// Bytes of the sets alone.
+    /// Bytes of the sets alone, and of those in limbo.
     var setBytes: Int { state.pointee.setBytes }
+    var limboBytes: Int { state.pointee.limboBytes }
 
     // MARK: References
 
@@ -104,6 +111,15 @@ public struct EventSetTable {
         set.pointee.nextInLimbo = state.pointee.limbo
         state.pointee.limbo = set
         state.pointee.limboCount &+= 1
+        state.pointee.limboBytes &+= set.byteCount
+    }
+
+    private func leaveLimbo(_ set: EventSetPointer) {
+        state.pointee.limboCount &-= 1
+        state.pointee.limboBytes &-= set.byteCount
+        set.pointee.nextInLimbo = nil
+        set.pointee.isInLimbo = false
+        if set.pointee.references == 0 { discard(set) }
     }
 
     /// Frees sets that nobody holds, at most `limit` of them (or of those that
@@ -121,12 +137,35 @@ public struct EventSetTable {
         var left = max(limit, state.pointee.limboCount / 8)
         while left > 0, let set = state.pointee.limbo {
             left &-= 1
-            state.pointee.limboCount &-= 1
             state.pointee.limbo = set.pointee.nextInLimbo
-            set.pointee.nextInLimbo = nil
-            set.pointee.isInLimbo = false
-            if set.pointee.references == 0 { discard(set) }
+            leaveLimbo(set)
         }
+        state.pointee.trimAt = state.pointee.limboLimit
+    }
+
+    /// Frees what is in limbo when a megabyte of it has come since the last time, but
+    /// for the sets that `stack` walks: a handler may leave as many sets as it
+    /// likes. Call it after a change; nothing but dispatches may have a handle then
+    /// that it holds no reference for.
+    @inline(__always)
+    public func trim(sparing stack: DispatchStack) {
+        if state.pointee.limboBytes > state.pointee.trimAt { trimLimbo(stack) }
+    }
+
+    @inline(never)
+    private func trimLimbo(_ stack: DispatchStack) {
+        var next = state.pointee.limbo
+        state.pointee.limbo = nil
+        while let set = next {
+            next = set.pointee.nextInLimbo
+            if stack.isWalking(set) {
+                set.pointee.nextInLimbo = state.pointee.limbo
+                state.pointee.limbo = set
+            } else {
+                leaveLimbo(set)
+            }
+        }
+        state.pointee.trimAt = state.pointee.limboBytes &+ state.pointee.limboLimit
     }
 
     private func discard(_ set: EventSetPointer) {
@@ -149,26 +188,16 @@ public struct EventSetTable {
         let transition = state.pointee.transitions.place(from, event, handler)
         if transition.pointee.isFor(from, event, handler), let known = resolve(transition) { return known }
 
-        let old = set.handler(of: UInt64(event))
-        if isSame(old, handler) {
-            retain(set)
-            return set
+        if let known = neighbour(set, event, handler) {
+            return remember(transition, from, event, handler, known)
         }
-        var id = set.id ^ hash(event, handler)
-        if let old { id ^= hash(event, old) }
-        let made: EventSetPointer
-        if let known = find(id, set, event, handler) {
-            made = known
-        } else {
-            guard state.pointee.draft.load(set, setting: event, to: handler), let new = build(id) else {
-                return nil
-            }
-            made = new
-        }
-        retain(EventSet(made))
-        transition.pointee = TransitionCache.Entry(
-            from: from, to: made.pointee.serial, toID: id, handler: handler, event: event)
-        return EventSet(made)
+        guard state.pointee.draft.locate(event, in: set) else { return nil }
+        let old = state.pointee.draft.handler
+        if isSame(old, handler) { return remember(transition, from, event, handler, set.pointer) }
+        var made = find(set, event, from: old, to: handler)
+        if made == nil, state.pointee.draft.load(setting: handler) { made = build(set, event, from: old, to: handler) }
+        guard let made else { return nil }
+        return remember(transition, from, event, handler, made)
     }
 
     /// `set` without the handler for `event`.
@@ -177,25 +206,31 @@ public struct EventSetTable {
     ///   reference to `set` too; nil: `set` has none for `event`
     ///   (`EventSet.handler(of:)` tells), or no memory.
     public func removing(_ set: EventSet, event: UInt64) -> EventSet? {
-        guard let pointer = set.pointer, let event = UInt32(exactly: event) else { return nil }
+        guard let pointer = set.pointer, EventForest.rootBit(of: event) != 0 else { return nil }
+        let event = UInt32(truncatingIfNeeded: event)
         let from = pointer.pointee.serial
         let transition = state.pointee.transitions.place(from, event, nil)
         if transition.pointee.isFor(from, event, nil), let known = resolve(transition) { return known }
 
-        guard let old = set.handler(of: UInt64(event)) else { return nil }
-        let id = pointer.pointee.id ^ hash(event, old)
-        var made: EventSetPointer?
-        if pointer.pointee.pairCount > 1 {
-            made = find(id, set, event, nil)
-            if made == nil {
-                guard state.pointee.draft.load(set, removing: event), let new = build(id) else { return nil }
-                made = new
-            }
-        }
-        retain(EventSet(made))
+        if let known = neighbour(set, event, nil) { return remember(transition, from, event, nil, known) }
+        guard state.pointee.draft.locate(event, in: set), let old = state.pointee.draft.handler else { return nil }
+        guard pointer.pointee.pairCount > 1 else { return remember(transition, from, event, nil, nil) }
+        var made = find(set, event, from: old, to: nil)
+        if made == nil, state.pointee.draft.loadRemoving() { made = build(set, event, from: old, to: nil) }
+        guard let made else { return nil }
+        return remember(transition, from, event, nil, made)
+    }
+
+    /// A handle (+1) to what the change led to, nil: the empty set.
+    private func remember(
+        _ transition: UnsafeMutablePointer<TransitionCache.Entry>, _ from: UInt64, _ event: UInt32,
+        _ handler: callback_t?, _ to: EventSetPointer?
+    ) -> EventSet {
+        let to = EventSet(to)
+        retain(to)
         transition.pointee = TransitionCache.Entry(
-            from: from, to: made?.pointee.serial ?? 0, toID: id, handler: nil, event: event)
-        return EventSet(made)
+            from: from, to: to.pointer?.pointee.serial ?? 0, toID: to.id, handler: handler, event: event)
+        return to
     }
 
     /// The set that a remembered change led to, if it still exists (+1).
@@ -213,14 +248,22 @@ public struct EventSetTable {
         return nil
     }
 
-    /// An existing set with this id which has the pairs of `set`, but `handler`
-    /// for `event`.
-    private func find(
-        _ id: UInt64, _ set: EventSet, _ event: UInt32, _ handler: callback_t?
-    ) -> EventSetPointer? {
+    /// The set that this change leads to, if `set` is the neighbour of that or that
+    /// the neighbour of `set`: no look at the pairs is needed then.
+    ///
+    /// What `set` has for the event is its neighbour's to tell; else that is taken to
+    /// be nothing.
+    private func neighbour(_ set: EventSet, _ event: UInt32, _ handler: callback_t?) -> EventSetPointer? {
+        let own = set.pointer?.pointee.neighbour
+        let old = own?.event == event ? own?.own : nil
+        guard !isSame(old, handler) else { return nil }
+        let serial = set.pointer?.pointee.serial ?? 0
+        let id = id(set, event, from: old, to: handler)
         var next = state.pointee.index.chain(of: id)
         while let candidate = next {
-            if candidate.pointee.id == id, candidate.hasPairs(of: set, except: event, handler) {
+            if candidate.pointee.neighbour.isOther(serial, event, old, handler)
+                || own?.isOther(candidate.pointee.serial, event, handler, old) == true
+            {
                 return candidate
             }
             next = candidate.pointee.next
@@ -228,14 +271,55 @@ public struct EventSetTable {
         return nil
     }
 
-    private func build(_ id: UInt64) -> EventSetPointer? {
-        guard let set = state.pointee.draft.build(id: id, serial: state.pointee.lastSerial &+ 1) else {
-            return nil
+    /// An existing set with the pairs of `set`, but `handler` for `event`, for which
+    /// `set` has `old`. The younger of the two is then the other's neighbour.
+    private func find(
+        _ set: EventSet, _ event: UInt32, from old: callback_t?, to handler: callback_t?
+    ) -> EventSetPointer? {
+        let id = id(set, event, from: old, to: handler)
+        let serial = set.pointer?.pointee.serial ?? 0
+        var next = state.pointee.index.chain(of: id)
+        while let candidate = next {
+            if candidate.pointee.id == id {
+                if candidate.pointee.neighbour.isOther(serial, event, old, handler) { return candidate }
+                if candidate.hasPairs(of: set, except: event, handler) {
+                    if let pointer = set.pointer, serial > candidate.pointee.serial {
+                        pointer.pointee.neighbour = Neighbour(
+                            serial: candidate.pointee.serial, handler: handler, own: old, event: event)
+                    } else {
+                        candidate.pointee.neighbour = Neighbour(
+                            serial: serial, handler: old, own: handler, event: event)
+                    }
+                    return candidate
+                }
+            }
+            next = candidate.pointee.next
         }
+        return nil
+    }
+
+    /// What was loaded into the draft.
+    private func build(
+        _ set: EventSet, _ event: UInt32, from old: callback_t?, to handler: callback_t?
+    ) -> EventSetPointer? {
+        let from = Neighbour(serial: set.pointer?.pointee.serial ?? 0, handler: old, own: handler, event: event)
+        guard let made = state.pointee.draft.build(
+            id: id(set, event, from: old, to: handler), serial: state.pointee.lastSerial &+ 1, neighbour: from)
+        else { return nil }
         state.pointee.lastSerial &+= 1
-        state.pointee.setBytes &+= set.byteCount
-        state.pointee.index.insert(set)
-        return set
+        state.pointee.setBytes &+= made.byteCount
+        state.pointee.index.insert(made)
+        return made
+    }
+
+    /// The id after a change.
+    private func id(
+        _ set: EventSet, _ event: UInt32, from old: callback_t?, to handler: callback_t?
+    ) -> UInt64 {
+        var id = set.id
+        if let old { id ^= hash(event, old) }
+        if let handler { id ^= hash(event, handler) }
+        return id
     }
 
     private func hash(_ event: UInt32, _ handler: callback_t) -> UInt64 {

@@ -154,6 +154,7 @@ extension mos_stats {
         overrun_bytes = own.overrun_bytes
         timers = UInt64(context.timers.count)
         event_sets = UInt64(context.sets.liveCount)
+        event_set_bytes = UInt64(context.sets.bytes)
     }
 }
 

@@ -189,11 +189,14 @@ extension Context {
             guard let set = sets.setting(old, event: event, handler: handler) else { throw .noMemory }
             new = set
         } else {
-            guard let set = sets.removing(old, event: event) else { throw .invalid }
+            guard let set = sets.removing(old, event: event) else {
+                throw old.handler(of: event) == nil ? .invalid : .noMemory
+            }
             new = set
         }
         s.setSet(hook, new)
         sets.release(old)
+        sets.trim(sparing: dispatcher)
         if s.pointee.kind == .monitorActive {
             refreshMasks(s.pointee.flow)
         } else {

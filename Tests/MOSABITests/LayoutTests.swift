@@ -78,11 +78,12 @@ final class LayoutTests: XCTestCase {
 
     func testExtensions() {
         expect(
-            mos_stats.self, size: 264,
+            mos_stats.self, size: 272,
             [
                 (\.rx_packets, 0), (\.rx_short_frame, 32), (\.rx_truncated, 72), (\.drop_app, 80), (\.drop_source, 128),
                 (\.flows_now, 136), (\.retransmissions, 160), (\.memory_now, 168), (\.overrun_bytes, 208),
                 (\.fragments_in, 216), (\.non_ip, 240), (\.timers, 248), (\.event_sets, 256),
+                (\.event_set_bytes, 264),
             ])
         expect(
             mos_flow_side.self, size: 64,

@@ -23,6 +23,14 @@ final class EventModelTests: XCTestCase {
         try Comparison(seed: 11, flows: 4000, events: 4, hashMask: .max).run(steps: 40_000)
     }
 
+    /// Sets in limbo go at once, but for those that are walked.
+    func testAgainstNaiveListsWithoutLimbo() throws {
+        for limboLimit in [0, 2000] {
+            try Comparison(seed: 41, flows: 200, events: 40, hashMask: .max, limboLimit: limboLimit).run(steps: 20_000)
+            try Comparison(seed: 42, flows: 20, events: 80, hashMask: 0xF, limboLimit: limboLimit).run(steps: 10_000)
+        }
+    }
+
     func testAgainstNaiveListsWithCollidingIds() throws {
         try Comparison(seed: 21, flows: 100, events: 40, hashMask: 0).run(steps: 10_000)
         try Comparison(seed: 22, flows: 300, events: 40, hashMask: 0xF).run(steps: 10_000)
@@ -77,9 +85,10 @@ private final class Comparison {
     var nextArgument: UInt64
     /// Raised successfully, in all dispatches.
     var raises = 0
+    var changes = 0
 
-    init(seed: UInt64, flows: Int, events count: Int, hashMask: UInt64) throws {
-        table = try XCTUnwrap(EventSetTable(hashMask: hashMask))
+    init(seed: UInt64, flows: Int, events count: Int, hashMask: UInt64, limboLimit: Int = 1 << 20) throws {
+        table = try XCTUnwrap(EventSetTable(hashMask: hashMask, limboLimit: limboLimit))
         stack = try XCTUnwrap(DispatchStack())
         random = Random(state: seed)
         nextArgument = seed << 40
@@ -173,8 +182,12 @@ private final class Comparison {
         let next = handler.map { table.setting(sets[flow], event: event, handler: handlers[$0]) }
             ?? table.removing(sets[flow], event: event)
         guard let next else { return false }
-        table.release(sets[flow])
+        let old = sets[flow]
         sets[flow] = next
+        table.release(old)
+        table.trim(sparing: stack)
+        changes += 1
+        if changes % 32 == 0 { XCTAssertNil(layoutError(next)) }
         return true
     }
 

@@ -48,6 +48,61 @@ func defineFresh(_ parent: UInt64, filter: Int = 0) -> UInt64 {
     return define(parent, filter, lastFresh)
 }
 
+/// What in a set is not as `EventSet.swift` says it is for its pairs; nil: nothing.
+func layoutError(_ set: EventSet) -> String? {
+    guard let pointer = set.pointer else { return nil }
+    let nodes = UnsafeBufferPointer(start: pointer.nodes, count: Int(pointer.pointee.nodeCount))
+    let raisables = UnsafeBufferPointer(start: pointer.raisables, count: Int(pointer.pointee.raisableCount))
+    var pairs: [UInt64: callback_t] = [:]
+    for node in nodes { pairs[UInt64(node.event)] = node.handler }
+    var present: Set<UInt64> = []
+    for pair in pairs.keys {
+        var at = pair
+        while at != 0, present.insert(at).inserted { at = EventForest.parent(of: at) }
+    }
+    var children: [UInt64: [UInt64]] = [:]
+    for event in present.sorted() where !EventForest.isAllocated(event) {
+        children[EventForest.parent(of: event), default: []].append(event)
+    }
+    let allocated = present.filter { EventForest.isAllocated($0) }.sorted()
+    var order: [UInt64] = []
+    var place: [UInt64: Int] = [:]
+    var region: [UInt64: Int] = [:]
+    var spans: [UInt64: Int] = [:]
+    for (number, head) in (children[0, default: []] + allocated).enumerated() {
+        var stack = [(head, false)]
+        while let (event, isDone) = stack.popLast() {
+            if isDone {
+                spans[event] = order.count - place[event]!
+                continue
+            }
+            place[event] = order.count
+            region[event] = max(0, number + 1 - children[0, default: []].count)
+            order.append(event)
+            stack.append((event, true))
+            stack += children[event, default: []].reversed().map { ($0, false) }
+        }
+    }
+    if order != nodes.map({ UInt64($0.event) }) { return "other nodes" }
+    if pairs.count != set.count { return "\(set.count) pairs" }
+    if nodes.contains(where: { spans[UInt64($0.event)] != Int($0.span) }) { return "a span" }
+    if allocated != raisables.map({ UInt64($0.event) }) { return "other raisables" }
+    for raisable in raisables {
+        let parent = EventForest.parent(of: UInt64(raisable.event))
+        if place[UInt64(raisable.event)] != Int(raisable.node) { return "the node of a raisable" }
+        if place[parent] != Int(raisable.parent) { return "the parent of a raisable" }
+        if region[parent] != Int(raisable.region) { return "the region of a raisable" }
+    }
+    var mask: UInt32 = 0
+    for root in children[0, default: []] {
+        mask |= UInt32(root)
+        if place[root] != Int(pointer.starts[root.trailingZeroBitCount]) { return "a start" }
+    }
+    if mask != set.mask { return "the mask" }
+    for bit in 0..<BuiltInEvent.count where mask >> bit & 1 == 0 && pointer.starts[bit] != 0 { return "a start of nothing" }
+    return nil
+}
+
 let packetIn = UInt64(BuiltInEvent.packetIn)
 
 /// splitmix64.

@@ -34,11 +34,13 @@ for kind in address thread; do
         for source in "$folder"/*.c; do
             { [ -e "$source" ] && is_program "$source"; } || continue
             grep -q 'not under a sanitizer' "$source" && continue
+            # A shorter run: "Under a sanitizer: NUMBER…"
+            read -ra arguments < <(sed -n 's/.*Under a sanitizer: \([0-9 ]*[0-9]\).*/\1/p' "$source")
             name=$kind/$(basename "$folder")-$(basename "$source" .c)
             if "$clang" -fsanitize=$kind -g -O1 -std=gnu11 -Iinclude -Itests-c -pthread -o "$work/$name" "$source" \
                 "${helpers[@]+"${helpers[@]}"}" -L"$libs" -lmos-checked -Wl,-rpath,"$libs" -L"$runtime" -ldispatch \
                 -lBlocksRuntime -Wl,-rpath,"$runtime" -lpcap -lm >"$work/compile.out" 2>&1; then
-                run_program "$name" "$work/$name"
+                run_program "$name" "$work/$name" "${arguments[@]+"${arguments[@]}"}"
             else
                 fail "$name builds" "$work/compile.out"
             fi

@@ -263,7 +263,8 @@ FIELD(struct mos_stats, fragments_in, 216, 8);
 FIELD(struct mos_stats, non_ip, 240, 8);
 FIELD(struct mos_stats, timers, 248, 8);
 FIELD(struct mos_stats, event_sets, 256, 8);
-SIZE(struct mos_stats, 264);
+FIELD(struct mos_stats, event_set_bytes, 264, 8);
+SIZE(struct mos_stats, 272);
 
 SIZE(struct mos_flow_side, 64);
 SIZE(struct mos_flow_info, 152);

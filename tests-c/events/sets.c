@@ -1,4 +1,4 @@
-/* (It measures memory: not under a sanitizer.)
+/* (Under a sanitizer: 5 0.)
  * Event sets from outside: their number (mos_get_stats), and the memory that
  * they take and give back. */
 #ifndef _GNU_SOURCE
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int checks, failures;
@@ -398,14 +399,136 @@ static void without_packets(void)
         printf("# %lld MB\n", grown);
 }
 
-/* sets [part]: one of the parts, 0 to 4. */
+/* ---- One handler that makes and leaves very many ---- */
+
+enum { MANY = 5000 };
+static event_t flood[MANY];
+static long long flood_most, flood_bytes_most;
+static int flood_calls, flood_bad, limits = 1;
+
+static long long set_bytes(void)
+{
+    struct mos_stats stats;
+    return mos_get_stats(context, -1, &stats, sizeof stats) == 0 ? (long long)stats.event_set_bytes : -1;
+}
+
+static void note_most(void)
+{
+    long long size = resident(), bytes = set_bytes();
+    if (size > flood_most)
+        flood_most = size;
+    if (bytes > flood_bytes_most)
+        flood_bytes_most = bytes;
+}
+
+/* Behind the one below, in the same walk of a set that is long gone by then. */
+static void flood_after(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)m, (void)sock, (void)side;
+    flood_bad += event != flood[1] || arg->len != sizeof(int);
+    flood_calls++;
+}
+
+static void flood_all(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)side, (void)event, (void)arg;
+    flood_calls++;
+    for (int i = 0; i < MANY; i++) {
+        flood_bad += mtcp_register_callback(m, sock, flood[i], MOS_HK_SND, i == 1 ? one : other) != 0;
+        if (i % 500 == 0)
+            note_most();
+    }
+    note_most();
+    for (int i = 0; i < MANY; i++) {
+        flood_bad += mtcp_unregister_callback(m, sock, flood[i], MOS_HK_SND) != 0;
+        if (i % 500 == 0)
+            note_most();
+    }
+}
+
+/* The set that will be walked is this socket's alone: no listener keeps it. */
+static void flood_begin(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    (void)side, (void)event, (void)arg;
+    flood_bad += mtcp_register_callback(m, sock, flood[0], MOS_HK_SND, flood_all) != 0;
+    flood_bad += mtcp_register_callback(m, sock, flood[1], MOS_HK_SND, flood_after) != 0;
+}
+
+static int syns, syns_most;
+
+static int flooding(struct mos_io_frame *frames, uint32_t max)
+{
+    (void)max;
+    if (syns == syns_most)
+        return MOS_IO_END;
+    /* Twice each: the first starts the flow. */
+    syn(&frames[0], 0, 1 + (uint32_t)syns++ / 2, script_time += 1000);
+    return 1;
+}
+
+static void in_one_handler(void)
+{
+    syns = 0;
+    syns_most = 6;
+    malloc_trim(0);
+    context = wire_start(flooding, "max_concurrency = 10\ntcp_timeout = -1");
+    long long none = set_bytes();
+    int sock = listen_here();
+    for (int i = 0; i < MANY; i++)
+        flood[i] = make(MOS_ON_PKT_IN, 10000 + i);
+    put(sock, MOS_ON_CONN_START, MOS_HK_SND, flood_begin);
+    check(none >= 0 && set_bytes() > none, "event_set_bytes counts the sets");
+    long long begin = flood_most = resident();
+    mtcp_app_join(context);
+    check(flood_calls == syns_most && flood_bad == 0, "a handler registers and removes 5000 events, and its walk goes on");
+    long long grown = (flood_most - begin) >> 20;
+    check((grown < 16 || !limits) && flood_bytes_most > 100000 && flood_bytes_most < 4 << 20,
+          "that takes less than 16 MB, and event_set_bytes less than 4 MB");
+    if ((limits && grown >= 16) || flood_bytes_most >= 4 << 20)
+        printf("# %lld MB, %lld bytes\n", grown, flood_bytes_most);
+    wire_stop(context);
+}
+
+/* ---- A long chain of events without a filter ---- */
+
+static double seconds_of_chain(int length)
+{
+    struct timespec begin, end;
+    event_t event = MOS_ON_PKT_IN;
+    int sock = listen_here(), bad = 0;
+    for (int i = 0; i < length; i++)
+        event = mtcp_alloc_event(event);
+    put(sock, MOS_ON_PKT_IN, MOS_HK_SND, other);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    bad |= put(sock, event, MOS_HK_SND, one);
+    bad |= mtcp_unregister_callback(context, sock, event, MOS_HK_SND);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    check(bad == 0, "an event at the end of a long chain is registered and removed");
+    mtcp_close(context, sock);
+    return (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) * 1e-9;
+}
+
+static void long_chain(void)
+{
+    context = wire_start(nothing, NULL);
+    double shorter = seconds_of_chain(10000), longer = seconds_of_chain(160000);
+    check(longer < 0.1 + 64 * shorter, "in a time that goes with its length");
+    if (longer >= 0.1 + 64 * shorter)
+        printf("# %.6f s for 10 000, %.6f s for 160 000\n", shorter, longer);
+    wire_stop(context);
+}
+
+/* sets [part [limits]]: one of the parts, 0 to 6; with 0 the memory of the process is
+ * not looked at there. */
 int main(int argc, char **argv)
 {
-    static void (*const parts[])(void) = {on_listeners, high_tower, many_flows, in_handlers, without_packets};
+    static void (*const parts[])(void) = {on_listeners, high_tower, many_flows, in_handlers, without_packets,
+                                         in_one_handler, long_chain};
     int only = argc > 1 ? atoi(argv[1]) : -1;
+    limits = argc > 2 ? atoi(argv[2]) : 1;
     for (int i = 0; i < BITS; i++)
         bits[i] = make(MOS_ON_PKT_IN, 5000 + i);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < (int)(sizeof parts / sizeof *parts); i++)
         if (only < 0 || i == only)
             parts[i]();
     printf("1..%d\n", checks);
