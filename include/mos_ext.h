@@ -54,7 +54,8 @@ struct mos_stats {
 
     /* Received frames with an error, by reason. */
     uint64_t rx_short_frame;       /* ends within a header */
-    uint64_t rx_bad_length;        /* lengths that contradict each other */
+    uint64_t rx_bad_length;        /* lengths that contradict each other; IP options and
+                                      extension headers with which no host takes TCP */
     uint64_t rx_bad_ip_checksum;
     uint64_t rx_bad_tcp_checksum;
     uint64_t rx_bad_tcp_offset;    /* TCP data offset below 5 or beyond the packet */

@@ -10,7 +10,8 @@ import MOSWire
 
 extension Context {
     /// Handles a burst of at most 64 frames, which stay valid and unchanged
-    /// until this returns.
+    /// until this returns. (Not inline: scripts/test path begins here.)
+    @inline(never)
     func process(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
         segmentCount = 0
         var first = 0
@@ -197,9 +198,19 @@ extension Context {
         }
         switch p.pointee.kind {
         case .tcp:
-            if settings.verifiesChecksums, !Packet.isVerified(p) {
-                refuseChecksum(p, frame, port)
+            guard p.pointee.isHeeded else {
+                refuseForm(p, frame, port)
                 return
+            }
+            if settings.verifiesChecksums {
+                if !Packet.isVerified(p) {
+                    refuseChecksum(p, frame, port)
+                    return
+                }
+                if p.pointee.hasGuessedLength, !p.pointee.tcpVouched {
+                    refuseForm(p, frame, port)
+                    return
+                }
             }
             handleSegment(p, candidate: candidate, frame: frame)
         case .fragment:
@@ -226,6 +237,14 @@ extension Context {
         forwardAsIs(p, frame)
     }
 
+    /// No host looks at what is in it.
+    private func refuseForm(
+        _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>, _ port: UnsafeMutablePointer<mos_stats>
+    ) {
+        port.pointee.rx_bad_length &+= 1
+        forwardAsIs(p, frame)
+    }
+
     /// … but for what a raw socket's handler changed.
     private func forwardAsIs(_ p: UnsafePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>) {
         guard settings.forwards else { return }
@@ -239,6 +258,11 @@ extension Context {
     private func handleFragment(
         _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>, _ port: UnsafeMutablePointer<mos_stats>
     ) {
+        // Each fragment is a datagram, with options of its own.
+        guard p.pointee.isHeeded else {
+            refuseForm(p, frame, port)
+            return
+        }
         forwardAsIs(p, frame)
         current.isModified = false
         let dropped = fragments.droppedFragments
@@ -255,6 +279,10 @@ extension Context {
                 timestamp: p.pointee.timestamp, vouched: 0, port: p.pointee.port, seed: seed))
         guard slot.pointee.kind == .tcp else {
             if slot.pointee.kind == .badTCPOffset { port.pointee.rx_bad_tcp_offset &+= 1 } else { port.pointee.non_tcp &+= 1 }
+            return
+        }
+        guard slot.pointee.isHeeded else {
+            port.pointee.rx_bad_length &+= 1
             return
         }
         if settings.verifiesChecksums, !slot.pointee.verifyTCPChecksum() {
@@ -359,7 +387,7 @@ extension Context {
         return p.pointee.ipVersion == 6 ? IPv6Address(ip + offset6) : IPv6Address(UInt64(ip.bigEndian32(offset4)), 0)
     }
 
-    /// A TCP segment whose checksums are right.
+    /// A TCP segment whose checksums are right, in a form that hosts take.
     @inline(never)
     func handleSegment(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?) {
         place(p, candidate: candidate, frame: frame, isPlain: false)
@@ -370,12 +398,6 @@ extension Context {
     private func place(
         _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?, isPlain: Bool
     ) {
-        guard isPlain || !p.pointee.hasIPv4Options || p.pointee.isHeededWithOptions else {
-            // No host looks at what is in it.
-            (portStats + Int(p.pointee.port)).pointee.rx_bad_length &+= 1
-            if let frame { forwardAsIs(p, frame) }
-            return
-        }
         guard let (found, sender) = find(p, candidate: candidate) else {
             handleStranger(p, frame)
             return
@@ -614,6 +636,9 @@ extension Packet {
     var ipVouched: Bool { vouched & UInt8(MOS_IO_IP_CSUM_OK) != 0 }
 
     @inline(__always)
+    var tcpVouched: Bool { vouched & UInt8(MOS_IO_L4_CSUM_OK) != 0 }
+
+    @inline(__always)
     var isHeaderComplete: Bool { ipVersion == 4 && kind != .truncated }
 
     /// Whether the checksums are right, vouched for, or impossible to tell
@@ -622,7 +647,7 @@ extension Packet {
     @inline(never)
     static func isVerified(_ p: UnsafePointer<Packet>) -> Bool {
         if !p.pointee.ipVouched, !p.pointee.verifyIPChecksum() { return false }
-        if p.pointee.vouched & UInt8(MOS_IO_L4_CSUM_OK) != 0 || !p.pointee.isComplete { return true }
+        if p.pointee.tcpVouched || !p.pointee.isComplete { return true }
         return p.pointee.verifyTCPChecksum()
     }
 }

@@ -504,7 +504,9 @@ struct FragmentReassembler {
             let sum = Checksum.sum(UnsafePointer(bytes) + ip, head &- ip)
             UnsafeMutableRawPointer(bytes + ip + 10).storeBytes(of: Checksum.field(sum), as: UInt16.self)
         } else {
-            if ExtensionHeader.holdsFragmentHeader(bytes, head, head &+ length, q.nextHeader) {
+            // A hop-by-hop header here is not the first one, which only the
+            // fragment header shows.
+            if q.nextHeader == 0 || ExtensionHeader.holdsFragmentHeader(bytes, head, head &+ length, q.nextHeader) {
                 discard(queue)
                 return nil
             }

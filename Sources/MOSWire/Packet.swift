@@ -1,6 +1,5 @@
 // IEEE 802.3, 802.1Q, 802.1ad; RFC 2516 (PPPoE); RFC 791 (IPv4), RFC 8200 (IPv6 and its
-// extension headers), RFC 4302 (AH), RFC 9293 (TCP), RFC 6275 §6.3 (home
-// address option), RFC 5095 (type 0 routing header).
+// extension headers), RFC 9293 (TCP).
 
 /// What a frame turned out to be.
 public enum PacketKind: UInt8 {
@@ -66,10 +65,6 @@ public struct Packet {
     public var vouched: UInt8
     /// Index of the interface in the configuration.
     public var port: Int8
-    /// IPv6: offsets of the addresses that the checksum is formed with, when
-    /// an extension header names others than the fixed header; 0 otherwise.
-    public var checksumSource: UInt16
-    public var checksumDestination: UInt16
 
     @inline(__always)
     public var source: UInt32 { UInt32(truncatingIfNeeded: addresses >> 32) }
@@ -106,8 +101,6 @@ public struct Packet {
         p.pointee.wireLength = Swift.max(wireLength, length)
         p.pointee.vouched = vouched
         p.pointee.port = port
-        p.pointee.checksumSource = 0
-        p.pointee.checksumDestination = 0
         p.pointee.parseEthernet(frame, length, wireLength, seed)
     }
 
@@ -138,8 +131,6 @@ public struct Packet {
         ipVersion = 0
         transport = 0
         isPlain = false
-        checksumSource = 0
-        checksumDestination = 0
         parseEthernet(frame, length, wireLength, seed)
     }
 
@@ -310,13 +301,13 @@ public struct Packet {
         let end = ip &+ total
         var next = frame[ip &+ 6]
         var at = ip &+ 40
-        var headers = 0
         var isAtomic = false
         while true {
             switch next {
-            case 0, 43, 60, 135, 139, 140, 51:
-                headers &+= 1
-                guard at &+ 8 <= end, headers <= 16 else {
+            case 0, 43, 60:
+                // Any number, as on Linux: each is 8 bytes at least. (Behind
+                // others, AH and mobility among them, no host finds TCP.)
+                guard at &+ 8 <= end else {
                     kind = .malformed
                     return
                 }
@@ -324,8 +315,9 @@ public struct Packet {
                     kind = cut ? .truncated : .tooShort
                     return
                 }
-                let size = next == 51 ? (Int(frame[at &+ 1]) &+ 2) &* 4 : (Int(frame[at &+ 1]) &+ 1) &* 8
-                guard at &+ size <= end else {
+                let size = (Int(frame[at &+ 1]) &+ 1) &* 8
+                // Offsets have 16 bits, and a fragment header's end is one.
+                guard at &+ size <= end, at &+ size &+ 8 <= 65535 else {
                     kind = .malformed
                     return
                 }
@@ -333,8 +325,6 @@ public struct Packet {
                     kind = cut ? .truncated : .tooShort
                     return
                 }
-                if next == 43 { noteRoutingHeader(at, size) }
-                if next == 60 { noteHomeAddress(at, size) }
                 next = frame[at]
                 at &+= size
                 continue
@@ -381,31 +371,6 @@ public struct Packet {
         }
     }
 
-    /// The checksum is formed with the final destination (RFC 8200 §8.1).
-    private mutating func noteRoutingHeader(_ at: Int, _ size: Int) {
-        let kind = frame[at &+ 2]
-        let left = Int(frame[at &+ 3])
-        guard kind == 0 || kind == 2, left > 0, size >= 24 else { return }
-        checksumDestination = UInt16(truncatingIfNeeded: at &+ size &- 16)
-    }
-
-    /// … and with the home address as source (RFC 6275 §6.3).
-    private mutating func noteHomeAddress(_ at: Int, _ size: Int) {
-        var i = at &+ 2
-        while i &+ 2 <= at &+ size {
-            if frame[i] == 0 {
-                i &+= 1
-                continue
-            }
-            let length = Int(frame[i &+ 1])
-            if frame[i] == 0xc9, length == 16, i &+ 18 <= at &+ size {
-                checksumSource = UInt16(truncatingIfNeeded: i &+ 2)
-                return
-            }
-            i &+= 2 &+ length
-        }
-    }
-
     @inline(__always)
     private mutating func parseTCP(_ tcp: Int, end: Int, _ count: Int, _ cut: Bool) {
         tcpOffset = UInt16(truncatingIfNeeded: tcp)
@@ -448,6 +413,28 @@ public struct Packet {
         UInt32(ipOffset) &+ UInt32(ipLength) <= length
     }
 
+    /// Whether a Linux host looks at what the IP header's options, or the
+    /// extension headers, are followed by (`kind` is `.tcp` or `.fragment`).
+    @inline(__always)
+    public var isHeeded: Bool {
+        let length = tcpOffset &- ipOffset
+        if ipVersion == 4 { return length == 20 || isHeededWithOptions }
+        return length == 40 || isHeededWithHeaders
+    }
+
+    /// The IP header gives no length, and the frame's was taken (`kind` is
+    /// `.tcp`): a capture of what the card cuts later (TSO); on the wire it
+    /// means a datagram without a payload, or none.
+    @inline(__always)
+    public var hasGuessedLength: Bool {
+        let ip = Int(ipOffset)
+        // In bounds: the parser has seen the whole header.
+        if ipVersion == 4 { return frame.bigEndian16(ip &+ 2) == 0 }
+        // Behind a hop-by-hop header a host takes the frame's, too (RFC 2675,
+        // ip6_rcv_core()).
+        return frame.bigEndian16(ip &+ 4) == 0 && frame[ip &+ 6] != 0
+    }
+
     /// RFC 791 header checksum; IPv6 has none.
     @inline(__always)
     public func verifyIPChecksum() -> Bool {
@@ -465,10 +452,9 @@ public struct Packet {
         if ipVersion == 4 {
             pseudo = Checksum.pseudoHeader(ipv4: ip, length: length)
         } else {
-            pseudo = Checksum.pseudoHeader(
-                ipv6Source: checksumSource == 0 ? ip + 8 : frame + Int(checksumSource),
-                destination: checksumDestination == 0 ? ip + 24 : frame + Int(checksumDestination),
-                length: length)
+            // With the fixed header's addresses: a routing header that has
+            // another way to go, or a home address, is not heeded.
+            pseudo = Checksum.pseudoHeader(ipv6Source: ip + 8, destination: ip + 24, length: length)
         }
         // In bounds: the caller asks this of complete datagrams only.
         return Checksum.fold(Checksum.sum(frame + Int(tcpOffset), length, initial: pseudo)) == 0xffff

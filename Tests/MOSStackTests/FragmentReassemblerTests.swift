@@ -309,6 +309,24 @@ final class FragmentReassemblerTests: XCTestCase {
         XCTAssertEqual(reassembler.datagramCount, 0)
     }
 
+    /// RFC 8200 §4.1: what the first fragment's header names is not behind
+    /// the fixed header.
+    func testIPv6HopByHopHeaderInFragments() {
+        let payload: [UInt8] = [253, 0, 1, 4, 0, 0, 0, 0] + [UInt8](repeating: 7, count: 8)
+        for number: UInt8 in [0, 60] {
+            var first = FragmentPiece(version: 6, number: number, payload: payload)
+            first.identification = UInt32(number)
+            var last = first
+            last.start = 16
+            last.more = false
+            last.payload = [1, 2]
+            XCTAssertNil(add(first))
+            XCTAssertEqual(add(last), number == 0 ? nil : first.whole(payload + [1, 2]))
+        }
+        XCTAssertEqual(reassembler.droppedFragments, 2)
+        XCTAssertEqual(reassembler.datagramCount, 0)
+    }
+
     func testRecordsFitTheirRoom() {
         XCTAssertLessThanOrEqual(MemoryLayout<FragmentQueue>.size, FragmentQueue.chunkTableOffset)
         XCTAssertEqual(MemoryLayout<FragmentChunk>.size, 64)

@@ -62,7 +62,7 @@ def monitor(path):
         w = line.split()
         if w[0] == "stats":
             continue
-        ports = [int(address.split(":")[1]) for address in w[:2]]
+        ports = [int(address.rsplit(":", 1)[1]) for address in w[:2]]
         host_is_client = 7000 <= ports[0] < 8000
         number = (ports[0] if host_is_client else ports[1]) - 7000
         end, host_state, bytes_hex = w[8], w[10] if host_is_client else w[9], w[18] if host_is_client else w[17]

@@ -21,6 +21,8 @@ import wire
 
 ATTACKER, HOST = wire.address("10.66.1.2"), wire.address("10.66.2.2")
 HOST_TEXT, ATTACKER_TEXT = "10.66.2.2", "10.66.1.2"
+HOST6_TEXT = "fd66:2::2"
+ATTACKER6, HOST6 = wire.address("fd66:1::2"), wire.address(HOST6_TEXT)
 ATTACKER_MAC = bytes.fromhex("020000000101")
 ROUTER_MAC = bytes.fromhex("020000000102")
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
@@ -58,7 +60,7 @@ class Lab:
         self.files = [wire.Pcap(path) for path in tap_paths]
         self.last_time = 0
         self.ident = 1
-        self.arrived = set()            # IP identifications seen at the host
+        self.arrived = set()            # IP identifications, or flow labels, seen at the host
         self.inbox = []                 # frames that came to the attacker
         enter(host)
 
@@ -72,8 +74,8 @@ class Lab:
                 break
             some = True
             self.record(1, frame)
-            if frame[26:30] == ATTACKER:
-                self.arrived.add(frame[18:20])
+            if frame[26:30] == ATTACKER or frame[22:38] == ATTACKER6:
+                self.arrived.add(self.ident_of(frame))
         while True:
             try:
                 frame = self.port.recv(65535)
@@ -88,8 +90,13 @@ class Lab:
 
     def record(self, number, frame):
         self.last_time = max(self.last_time + 1, time.time_ns())
-        if frame[12:14] == b"\x08\x00":
+        # Of IPv6 not what the kernels have to say to their neighbours.
+        if frame[12:14] == b"\x08\x00" or {frame[22:38], frame[38:54]} == {ATTACKER6, HOST6}:
             self.files[number].add(self.last_time, frame)
+
+    @staticmethod
+    def ident_of(frame):
+        return frame[16:18] if frame[12:14] == b"\x86\xdd" else frame[18:20]
 
     def settle(self, ident=None, patience=1.0):
         """Until the datagram has reached the host, and all is quiet."""
@@ -112,7 +119,7 @@ class Lab:
         self.record(0, frame)
         self.port.send(frame)
         if wait:
-            self.settle(struct.unpack("!H", frame[18:20])[0] if arrives else None)
+            self.settle(struct.unpack("!H", self.ident_of(frame))[0] if arrives else None)
 
     def next_ident(self):
         self.ident = self.ident % 65535 + 1
@@ -130,8 +137,9 @@ class Talk:
     first byte behind the SYN, for both ends."""
 
     def __init__(self, lab, number, isn=1000000, ts=False, options=None, host_connects=False, reads=True,
-                 sockopts=(), mss=1460, sack=True, wscale=7, listener=None):
+                 sockopts=(), mss=1460, sack=True, wscale=7, listener=None, v6=False):
         self.lab = lab
+        self.v6 = v6
         self.host_port = 7000 + number
         self.port = 30000 + number
         self.isn = isn & 0xffffffff
@@ -161,14 +169,14 @@ class Talk:
             lab.settle()
             self.hear()
         else:
-            self.listener = listener or self._socket(sockopts)
+            self.listener = listener or self._socket(sockopts, v6)
             if not listener:
-                self.listener.bind((HOST_TEXT, self.host_port))
+                self.listener.bind((HOST6_TEXT if v6 else HOST_TEXT, self.host_port))
                 self.listener.listen(8)
 
     @staticmethod
-    def _socket(sockopts):
-        s = socket.socket()
+    def _socket(sockopts, v6=False):
+        s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET)
         s.setblocking(False)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for level, option, value in sockopts:
@@ -206,8 +214,14 @@ class Talk:
             opts = b""
             if self.ts is not None and ts is not False:
                 opts = wire.timestamps(self.ts if ts is None else ts, self.ts_host)
-        return wire.tcp(ATTACKER, HOST, self.port, self.host_port, absolute, answer, wire.flags(flags), data,
+        ends = (ATTACKER6, HOST6) if self.v6 else (ATTACKER, HOST)
+        return wire.tcp(*ends, self.port, self.host_port, absolute, answer, wire.flags(flags), data,
                         window=window, options=opts, **more)
+
+    def frame(self, ident, payload, mac=ROUTER_MAC, pad=b"", **ip):
+        if self.v6:
+            return wire.ether(mac, ATTACKER_MAC, wire.ip6(ATTACKER6, HOST6, ident, payload, **ip) + pad, 0x86dd)
+        return wire.ether(mac, ATTACKER_MAC, wire.ip(ATTACKER, HOST, ident, payload, **ip) + pad)
 
     def send(self, data=b"", seq=None, arrives=True, ip=None, move=None, mac=ROUTER_MAC, pad=b"", wait=True, **more):
         """Sends one segment. What begins where we are moves us on, unless
@@ -216,8 +230,7 @@ class Talk:
         if move is None:
             move = (seq is None or seq == self.next) and "R" not in flag_text and "S" not in flag_text
         segment = self.segment(data, seq, **more)
-        datagram = wire.ip(ATTACKER, HOST, self.lab.next_ident(), segment, **(ip or {}))
-        self.lab.inject(wire.ether(mac, ATTACKER_MAC, datagram + pad), arrives, wait)
+        self.lab.inject(self.frame(self.lab.next_ident(), segment, mac, pad, **(ip or {})), arrives, wait)
         if move:
             self.next += len(data) + ("F" in flag_text)
         return self.hear()
@@ -227,17 +240,24 @@ class Talk:
         more.setdefault("move", False)
         return self.send(data, **more)
 
-    def fragments(self, data, pieces, seq=None, move=True, arrives=True, **more):
+    def fragments(self, data, pieces, seq=None, move=True, arrives=True, ip=(), behind=b"", following=6, **more):
         """Sends one segment as fragments: (from, to[, other bytes]), in the
-        bytes of the datagram behind the IP header."""
-        whole = self.segment(data, seq, **more)
+        bytes of the datagram behind the IP header. `ip`: for each of them what
+        its IP header has, or None; `behind`: IPv6 headers to be fragmented,
+        `following` their first one's number."""
+        whole = behind + self.segment(data, seq, **more)
         ident = self.lab.next_ident()
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
             start, end = piece[0], min(piece[1], len(whole))
             part = piece[2] if len(piece) > 2 else whole[start:end]
             last = piece[3] if len(piece) > 3 else end >= len(whole)
-            datagram = wire.ip(ATTACKER, HOST, ident, part, offset=start, more=not last)
-            self.lab.inject(wire.ether(ROUTER_MAC, ATTACKER_MAC, datagram), arrives)
+            header = dict(ip[number] or {}) if number < len(ip) else {}
+            if self.v6:
+                part = wire.fragment_header(ident, start, not last, following) + part
+                header.setdefault("first", 44)
+            else:
+                header.update(offset=start, more=not last)
+            self.lab.inject(self.frame(ident, part, **header), arrives)
         if move:
             self.next += len(data)
         return self.hear()

@@ -121,6 +121,60 @@ def source_route(talk):
     t.send(b"good")
 
 
+@trick(BELOW, "IP total length 0", "RFC 791 §3.1")
+def no_total_length(talk):
+    t = talk().handshake()
+    t.evil(arrives=False, ip=dict(length=0))
+    t.send(b"good")
+
+
+@trick(BELOW, "IP record route and timestamps, with room and full", "RFC 791 §3.1")
+def record_route(talk):
+    t = talk().handshake()
+    for option in ((7, 11, 4), (7, 7, 8), (7, 7, 250), (68, 12, 5, 0), (68, 12, 13, 0), (68, 20, 5, 1), (68, 12, 13, 0xf3)):
+        t.send(b"good", ip=dict(options=bytes(option) + bytes(option[1] - len(option))))
+
+
+@trick(BELOW, "IP record route whose pointer leaves no room for an address", "RFC 791 §3.1")
+def record_route_pointer(talk):
+    t = talk().handshake()
+    for pointer in (3, 5, 6, 7):
+        t.evil(arrives=False, ip=dict(options=bytes((7, 7, pointer, 0, 0, 0, 0))))
+    t.send(b"good")
+
+
+@trick(BELOW, "IP timestamps whose pointer leaves no room for one, or for its address", "RFC 791 §3.1")
+def timestamp_pointer(talk):
+    t = talk().handshake()
+    for pointer, flag in ((4, 0), (10, 0), (10, 2), (9, 1), (9, 3)):
+        t.evil(arrives=False, ip=dict(options=bytes((68, 12, pointer, flag)) + bytes(8)))
+    t.send(b"good")
+
+
+@trick(BELOW, "IP timestamps that have overflowed 15 times", "RFC 791 §3.1")
+def timestamp_overflow(talk):
+    t = talk().handshake()
+    for flag in (0, 1, 2):
+        t.evil(arrives=False, ip=dict(options=bytes((68, 12, 13, 0xf0 | flag)) + bytes(8)))
+    t.send(b"good")
+
+
+@trick(BELOW, "IP timestamps that overflow for the 15th time at the router", "RFC 791 §3.1",
+       {1: "what routers are going to write is not in the packets"})
+def timestamp_overflow_later(talk):
+    t = talk().handshake()
+    t.evil(ip=dict(options=bytes((68, 12, 13, 0xe0)) + bytes(8)))
+    t.send(b"good")
+
+
+@trick(BELOW, "two IP record routes, two timestamps", "RFC 791 §3.1")
+def options_twice(talk):
+    t = talk().handshake()
+    t.evil(arrives=False, ip=dict(options=bytes((7, 7, 4, 0, 0, 0, 0)) * 2))
+    t.evil(arrives=False, ip=dict(options=bytes((68, 8, 5, 0, 0, 0, 0, 0)) * 2))
+    t.send(b"good")
+
+
 @trick(BELOW, "reserved bit of the IP header set", "RFC 3514")
 def evil_bit(talk):
     t = talk().handshake()
@@ -159,6 +213,279 @@ def fragment_overlap(talk):
 def fragment_header_overlap(talk):
     t = talk().handshake()
     t.fragments(b"goodgoodgoodgoodgoodgood", [(0, 24), (8, 16, b"\0" * 8, False), (24, 99)])
+    t.send(b"good")
+
+
+@trick(BELOW, "fragments of which only the second has a source route", "RFC 791 §3.2")
+def fragment_source_route(talk):
+    t = talk().handshake()
+    t.fragments(b"EVILEVIL", [(0, 24), (24, 99)], move=False, arrives=False,
+                ip=(None, dict(options=bytes((131, 7, 4)) + wire.address("10.66.2.2") + b"\0")))
+    t.send(b"good")
+
+
+@trick(BELOW, "fragments of which only the second has a bad record route", "RFC 791 §3.2")
+def fragment_record_route(talk):
+    t = talk().handshake()
+    t.fragments(b"EVILEVIL", [(0, 24), (24, 99)], move=False, arrives=False,
+                ip=(None, dict(options=bytes((7, 7, 5, 0, 0, 0, 0)))))
+    t.send(b"good")
+
+
+# ---- IPv6 -------------------------------------------------------------------
+
+IPV6 = "IPv6"
+HOP_BY_HOP, ROUTING, FRAGMENT, AH, OPTIONS = 0, 43, 44, 51, 60
+SKIP, DISCARD = bytes((0x1e, 2, 0, 0)), bytes((0x5e, 2, 0, 0))
+header = wire.options_header
+
+
+def raw_header(*body, following=6):
+    """An options header whose options are these bytes."""
+    return header(bytes(body), following=following)
+
+
+def before(first, headers, **more):
+    return dict(ip=dict(first=first, headers=headers, **more))
+
+
+@trick(IPV6, "plain conversation (for comparison)", "")
+def ipv6_plain(talk):
+    t = talk(v6=True).handshake()
+    t.send(b"good")
+    t.send(b"good", flags="FPA")
+
+
+@trick(IPV6, "payload length 0", "RFC 8200 §3")
+def ipv6_no_length(talk):
+    t = talk(v6=True).handshake()
+    t.evil(ip=dict(length=0))
+    t.send(b"good")
+
+
+@trick(IPV6, "payload length 0 before a hop-by-hop header", "RFC 2675 §3, Linux: ip6_rcv_core()")
+def ipv6_no_length_options(talk):
+    t = talk(v6=True).handshake()
+    t.send(b"good", **before(HOP_BY_HOP, header(), length=0))
+    t.send(b"good")
+
+
+@trick(IPV6, "payload length beyond the frame", "RFC 8200 §3")
+def ipv6_long_length(talk):
+    t = talk(v6=True).handshake()
+    t.evil(arrives=False, ip=dict(length=200))
+    t.send(b"good")
+
+
+@trick(IPV6, "hop limit that ends at the router", "RFC 8200 §3",
+       {1: "how far it is to the host is not in the packets"})
+def ipv6_hop_limit(talk):
+    t = talk(v6=True).handshake()
+    t.evil(arrives=False, ip=dict(hop_limit=1))
+    t.send(b"good")
+
+
+@trick(IPV6, "padding, options to be skipped, router alert", "RFC 8200 §4.2")
+def ipv6_options(talk):
+    t = talk(v6=True).handshake()
+    for first in (HOP_BY_HOP, OPTIONS):
+        t.send(b"good", **before(first, header()))
+        t.send(b"good", **before(first, header(SKIP)))
+        t.send(b"good", **before(first, header(bytes(6))))
+        t.send(b"good", **before(first, header(bytes((5, 2, 0, 0)))))
+
+
+@trick(IPV6, "unknown options, to be discarded", "RFC 8200 §4.2")
+def ipv6_discard(talk):
+    t = talk(v6=True).handshake()
+    for kind in (0x5e, 0x9e, 0xde):
+        t.evil(arrives=False, **before(HOP_BY_HOP, header(bytes((kind, 2, 0, 0)))))
+        t.evil(**before(OPTIONS, header(bytes((kind, 2, 0, 0)))))
+    t.send(b"good")
+
+
+@trick(IPV6, "option that ends beyond its header", "RFC 8200 §4.2")
+def ipv6_option_overrun(talk):
+    t = talk(v6=True).handshake()
+    t.evil(arrives=False, **before(HOP_BY_HOP, raw_header(0x1e, 20, 0, 0, 0, 0)))
+    t.evil(**before(OPTIONS, raw_header(0x1e, 20, 0, 0, 0, 0)))
+    t.evil(**before(OPTIONS, raw_header(0x1e, 3, 0, 0, 0, 0x1e)))
+    t.send(b"good")
+
+
+@trick(IPV6, "padding that is not zero", "RFC 4942 §2.1.9.5")
+def ipv6_padding_content(talk):
+    t = talk(v6=True).handshake()
+    t.evil(arrives=False, **before(HOP_BY_HOP, raw_header(1, 4, 9, 9, 9, 9)))
+    t.evil(**before(OPTIONS, raw_header(1, 4, 9, 9, 9, 9)))
+    t.send(b"good")
+
+
+@trick(IPV6, "more than 7 bytes of padding in a row", "RFC 4942 §2.1.9.5")
+def ipv6_padding_length(talk):
+    t = talk(v6=True).handshake()
+    for body in ((1, 12) + (0,) * 12, (0,) * 14, (0, 1, 5) + (0,) * 5 + (0x1e, 4) + (0,) * 4):
+        t.evil(arrives=False, **before(HOP_BY_HOP, raw_header(*body)))
+        t.evil(**before(OPTIONS, raw_header(*body)))
+    t.send(b"good", **before(OPTIONS, raw_header(*(1, 5) + (0,) * 5 + (0x1e, 1, 0) + (1, 2, 0, 0))))
+
+
+@trick(IPV6, "eight options in a header, and nine", "Linux: max_dst_opts_number")
+def ipv6_option_count(talk):
+    t = talk(v6=True).handshake()
+    t.send(b"good", **before(HOP_BY_HOP, header(bytes((0x1e, 0)) * 8)))
+    t.send(b"good", **before(OPTIONS, header(bytes((0x1e, 0)) * 8)))
+    t.evil(arrives=False, **before(HOP_BY_HOP, header(bytes((0x1e, 0)) * 9)))
+    t.evil(**before(OPTIONS, header(bytes((0x1e, 0)) * 9)))
+
+
+@trick(IPV6, "router alert of 3 bytes, IOAM option that is not aligned", "RFC 2711 §2.1, RFC 9486 §3")
+def ipv6_option_forms(talk):
+    t = talk(v6=True).handshake()
+    t.evil(arrives=False, **before(HOP_BY_HOP, header(bytes((5, 3, 0, 0, 0)))))
+    t.evil(arrives=False, **before(HOP_BY_HOP, header(bytes((49, 2, 0, 0)))))
+    t.send(b"good", **before(HOP_BY_HOP, raw_header(1, 0, 49, 2, 0, 0)))
+
+
+@trick(IPV6, "home address option", "RFC 6275 §9.3.1")
+def ipv6_home_address(talk):
+    t = talk(v6=True).handshake()
+    t.evil(**before(OPTIONS, header(bytes((1, 2, 0, 0, 0xc9, 16)) + wire.address("fd66:1::2"))))
+    t.send(b"good")
+
+
+@trick(IPV6, "jumbo payload option in a small datagram", "RFC 2675 §3")
+def ipv6_jumbo(talk):
+    t = talk(v6=True).handshake()
+    t.evil(arrives=False, **before(HOP_BY_HOP, raw_header(0xc2, 4, 0, 0, 0, 32)))
+    t.evil(arrives=False, **before(HOP_BY_HOP, raw_header(0xc2, 4, 0, 0, 0, 32), length=0))
+    t.evil(arrives=False, **before(HOP_BY_HOP, raw_header(0xc2, 4, 0, 1, 0, 0), length=0))
+    t.send(b"good")
+
+
+@trick(IPV6, "several destination options headers", "RFC 8200 §4.1")
+def ipv6_many_headers(talk):
+    t = talk(v6=True).handshake()
+    t.send(b"good", **before(OPTIONS, header(following=OPTIONS) + header()))
+    t.send(b"good", **before(OPTIONS, header(following=OPTIONS) * 99 + header()))
+    t.evil(**before(OPTIONS, header(following=OPTIONS) + header(DISCARD)))
+
+
+@trick(IPV6, "hop-by-hop header that is not the first", "RFC 8200 §4.1")
+def ipv6_late_hop_by_hop(talk):
+    t = talk(v6=True).handshake()
+    t.evil(**before(OPTIONS, header(following=HOP_BY_HOP) + header()))
+    t.evil(arrives=False, **before(HOP_BY_HOP, header(following=HOP_BY_HOP) + header()))
+    t.evil(**before(FRAGMENT, wire.fragment_header(9, 0, False, HOP_BY_HOP) + header()))
+    t.send(b"good")
+
+
+@trick(IPV6, "routing header without segments left", "RFC 8200 §4.4")
+def ipv6_routing_done(talk):
+    t = talk(v6=True).handshake()
+    t.send(b"good", **before(ROUTING, wire.routing_header(0, 0, wire.address("fd66:2::2"))))
+    t.send(b"good", **before(ROUTING, wire.routing_header(77, 0, wire.address("fd66:2::2"))))
+
+
+@trick(IPV6, "routing header with a segment left", "RFC 5095 §3, RFC 8200 §4.4")
+def ipv6_routing(talk):
+    t = talk(v6=True).handshake()
+    for kind in (0, 1, 2, 3, 4, 77):
+        t.evil(**before(ROUTING, wire.routing_header(kind, 1, wire.address("fd66:2::2"))))
+    t.send(b"good")
+
+
+@trick(IPV6, "segment routing or RPL header, no segments left", "RFC 8754 §4.3, RFC 6554 §4.2")
+def ipv6_segment_routing(talk):
+    t = talk(v6=True).handshake()
+    for kind in (3, 4):
+        t.evil(**before(ROUTING, wire.routing_header(kind, 0, wire.address("fd66:2::2"))))
+    t.send(b"good")
+
+
+@trick(IPV6, "authentication header", "RFC 4302 §3.4.2")
+def ipv6_authentication(talk):
+    t = talk(v6=True).handshake()
+    t.evil(**before(AH, bytes((6, 4)) + bytes(22)))
+    t.send(b"good")
+
+
+@trick(IPV6, "mobility, HIP and shim6 headers", "RFC 8200 §4.7")
+def ipv6_other_headers(talk):
+    t = talk(v6=True).handshake()
+    for number in (135, 139, 140):
+        t.evil(**before(number, header()))
+    t.send(b"good")
+
+
+@trick(IPV6, "no next header", "RFC 8200 §4.7")
+def ipv6_nothing(talk):
+    t = talk(v6=True).handshake()
+    t.evil(ip=dict(first=59))
+    t.send(b"good")
+
+
+@trick(IPV6, "atomic fragments", "RFC 6946")
+def ipv6_atomic(talk):
+    t = talk(v6=True).handshake()
+    t.send(b"good", **before(FRAGMENT, wire.fragment_header(9, 0, False)))
+    t.send(b"good", **before(FRAGMENT, wire.fragment_header(9, 0, False, OPTIONS) + header()))
+    t.evil(**before(FRAGMENT, wire.fragment_header(9, 0, False, FRAGMENT) + wire.fragment_header(9, 0, False)))
+
+
+@trick(IPV6, "fragments, the last one first, behind options and with options in them", "RFC 8200 §4.5")
+def ipv6_fragments(talk):
+    t = talk(v6=True).handshake()
+    t.fragments(b"goodgood", [(24, 99), (0, 24)])
+    t.fragments(b"goodgood", [(0, 24), (24, 99)], ip=[dict(first=OPTIONS, headers=header(following=FRAGMENT))] * 2)
+    t.fragments(b"goodgood", [(0, 32), (32, 99)], behind=header(), following=OPTIONS)
+
+
+@trick(IPV6, "fragments that overlap, with other bytes", "RFC 5722 §4")
+def ipv6_fragment_overlap(talk):
+    t = talk(v6=True).handshake()
+    t.fragments(b"EVILEVILEVILEVILEVILEVIL", [(0, 32), (24, 40, b"EVIL" * 4, False), (32, 99)], move=False)
+    t.send(b"good")
+
+
+@trick(IPV6, "first fragment that does not hold the TCP header", "RFC 7112 §5")
+def ipv6_tiny_fragment(talk):
+    t = talk(v6=True).handshake()
+    t.fragments(b"EVILEVIL", [(0, 16), (16, 99)], move=False)
+    t.send(b"good")
+
+
+@trick(IPV6, "bad option before the first fragment's header", "RFC 8200 §4.5")
+def ipv6_fragment_first(talk):
+    t = talk(v6=True).handshake()
+    t.fragments(b"EVILEVIL", [(0, 24), (24, 99)], move=False,
+                ip=(dict(first=OPTIONS, headers=header(DISCARD, following=FRAGMENT)),))
+    t.send(b"good")
+
+
+@trick(IPV6, "bad option before the second fragment's header", "RFC 8200 §4.5")
+def ipv6_fragment_second(talk):
+    t = talk(v6=True).handshake()
+    t.fragments(b"EVILEVIL", [(0, 24), (24, 99)], move=False,
+                ip=(None, dict(first=OPTIONS, headers=header(DISCARD, following=FRAGMENT))))
+    t.send(b"good")
+
+
+@trick(IPV6, "routing header with a segment left before the fragment headers", "RFC 8200 §4.5")
+def ipv6_fragment_routing(talk):
+    t = talk(v6=True).handshake()
+    route = dict(first=ROUTING, headers=wire.routing_header(0, 1, wire.address("fd66:2::2"), following=FRAGMENT))
+    t.fragments(b"EVILEVIL", [(0, 24), (24, 99)], move=False, ip=(route, route))
+    t.send(b"good")
+
+
+@trick(IPV6, "bad option, routing or hop-by-hop header in what is fragmented", "RFC 8200 §4.5")
+def ipv6_fragment_behind(talk):
+    t = talk(v6=True).handshake()
+    for following, behind in ((OPTIONS, header(DISCARD)), (HOP_BY_HOP, header()),
+                              (ROUTING, wire.routing_header(0, 1, wire.address("fd66:2::2")))):
+        t.fragments(b"EVILEVIL", [(0, len(behind) + 24), (len(behind) + 24, 99)], move=False, behind=behind,
+                    following=following)
     t.send(b"good")
 
 

@@ -11,6 +11,7 @@
  *     CLIENT:PORT SERVER:PORT c2s BYTES HASH s2c BYTES HASH END SERVER-STATE \
  *         CLIENT-STATE lost BYTES errors N wrong BYTES
  *
+ * (IPv6 addresses in brackets)
  * with -d followed by the bytes of both directions in hexadecimal. The states
  * are the last ones before CLOSED. With -s each byte is compared with the one
  * that plan.h has for its place. The last line has the
@@ -38,7 +39,8 @@ struct stream {
 
 struct flow {
     struct stream stream[2];    /* by the side that receives it */
-    struct sockaddr_in address[2];
+    char address[2][INET6_ADDRSTRLEN + 2];
+    unsigned port[2];
     int state[2];
     unsigned errors;
 };
@@ -86,7 +88,7 @@ compare(struct stream *s, const struct flow *flow, int side, const uint8_t *byte
 
     if (!compares)
         return;
-    stream_bytes(seed, (uint32_t)ntohs(flow->address[0].sin_port) - CLIENT_PORT, 1 - side, s->bytes + s->lost, right,
+    stream_bytes(seed, flow->port[0] - CLIENT_PORT, 1 - side, s->bytes + s->lost, right,
                  count);
     for (i = 0; i < count; i++)
         s->wrong += bytes[i] != right[i];
@@ -119,10 +121,37 @@ read_all(mctx_t context, int sock, struct flow *flow, int side)
 }
 
 static void
+note_addresses(mctx_t context, int sock, struct flow *flow)
+{
+    struct sockaddr_in v4[2];
+    struct sockaddr_in6 v6[2];
+    socklen_t length = sizeof v4;
+    char text[INET6_ADDRSTRLEN];
+    int i;
+
+    if (mtcp_getpeername(context, sock, (struct sockaddr *)v4, &length, MOS_SIDE_BOTH) == 0) {
+        for (i = 0; i < 2; i++) {
+            flow->port[i] = ntohs(v4[i].sin_port);
+            inet_ntop(AF_INET, &v4[i].sin_addr, flow->address[i], sizeof flow->address[i]);
+        }
+        return;
+    }
+    length = sizeof v6;
+    if (mtcp_getpeername(context, sock, (struct sockaddr *)v6, &length, MOS_SIDE_BOTH) < 0) {
+        complain("mtcp_getpeername");
+        return;
+    }
+    for (i = 0; i < 2; i++) {
+        flow->port[i] = ntohs(v6[i].sin6_port);
+        inet_ntop(AF_INET6, &v6[i].sin6_addr, text, sizeof text);
+        snprintf(flow->address[i], sizeof flow->address[i], "[%s]", text);
+    }
+}
+
+static void
 on_start(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
 {
     struct flow *flow = (struct flow *)calloc(1, sizeof *flow);
-    socklen_t length = sizeof flow->address;
 
     (void)side, (void)event, (void)arg;
     if (!flow)
@@ -130,8 +159,7 @@ on_start(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
     flow->stream[0].hash = flow->stream[1].hash = FNV_START;
     flow->state[MOS_SIDE_CLI] = TCP_SYN_SENT;
     flow->state[MOS_SIDE_SVR] = TCP_LISTEN;
-    if (mtcp_getpeername(context, sock, (struct sockaddr *)flow->address, &length, MOS_SIDE_BOTH) < 0)
-        complain("mtcp_getpeername");
+    note_addresses(context, sock, flow);
     mtcp_set_uctx(context, sock, flow);
 }
 
@@ -186,7 +214,6 @@ on_end(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
 {
     struct flow *flow = (struct flow *)mtcp_get_uctx(context, sock);
     struct mos_flow_info info;
-    char address[2][INET_ADDRSTRLEN];
     int i;
 
     (void)side, (void)event, (void)arg;
@@ -202,12 +229,11 @@ on_end(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
             errno = 0;
             complain("data at the end without NEW_DATA");
         }
-        inet_ntop(AF_INET, &flow->address[i].sin_addr, address[i], sizeof address[i]);
     }
     if (mos_flow_info(context, sock, &info, sizeof info) < 0)
         complain("mos_flow_info");
-    printf("%s:%u %s:%u c2s %llu %016llx s2c %llu %016llx %s %s %s lost %llu errors %u wrong %llu", address[0],
-           (unsigned)ntohs(flow->address[0].sin_port), address[1], (unsigned)ntohs(flow->address[1].sin_port),
+    printf("%s:%u %s:%u c2s %llu %016llx s2c %llu %016llx %s %s %s lost %llu errors %u wrong %llu",
+           flow->address[0], flow->port[0], flow->address[1], flow->port[1],
            (unsigned long long)flow->stream[MOS_SIDE_SVR].bytes, (unsigned long long)flow->stream[MOS_SIDE_SVR].hash,
            (unsigned long long)flow->stream[MOS_SIDE_CLI].bytes, (unsigned long long)flow->stream[MOS_SIDE_CLI].hash,
            ends[info.end_reason], states[flow->state[MOS_SIDE_SVR]], states[flow->state[MOS_SIDE_CLI]],
@@ -259,7 +285,7 @@ main(int argc, char **argv)
         complain("mtcp_create_context");
         return EXIT_FAILURE;
     }
-    sock = mtcp_socket(context, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
+    sock = mtcp_socket(context, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
     if (sock < 0
         || mtcp_register_callback(context, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start) < 0
         || mtcp_register_callback(context, sock, MOS_ON_TCP_STATE_CHANGE, MOS_HK_SND, on_state) < 0

@@ -1,4 +1,4 @@
-"""IPv4 and TCP as bytes: made by hand, so that anything can be wrong in them."""
+"""IPv4, IPv6 and TCP as bytes: made by hand, so that anything can be wrong in them."""
 import socket
 import struct
 
@@ -43,6 +43,7 @@ def tcp(source, destination, sport, dport, seq, ack, flag_bits, payload=b"", win
     header = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xffffffff, ack & 0xffffffff, offset << 4 | reserved,
                          flag_bits, window, 0, urgent) + options
     segment = header + payload
+    # RFC 8200 §8.1 has the same fields, wider: the sum is the same.
     pseudo = source + destination + struct.pack("!BBH", 0, 6, len(segment))
     total = (checksum(pseudo + segment) + sum_error) & 0xffff
     return segment[:16] + struct.pack("!H", total) + segment[18:]
@@ -60,6 +61,30 @@ def ip(source, destination, ident, payload, ttl=64, offset=0, more=False, bits=0
     return header[:10] + struct.pack("!H", total) + header[12:] + payload
 
 
+def ip6(source, destination, ident, payload, hop_limit=64, first=6, headers=b"", length=None):
+    """An IPv6 datagram; `ident` is its flow label, `first` the number of the
+    first of the headers in front of the payload."""
+    length = len(headers) + len(payload) if length is None else length
+    return struct.pack("!IHBB16s16s", 6 << 28 | ident, length, first, hop_limit, source, destination) + headers + payload
+
+
+def fragment_header(ident, offset, more, following=6):
+    return struct.pack("!BBHI", following, 0, offset | more, ident)
+
+
+def options_header(*options, following=6):
+    """A hop-by-hop or destination options header; padded with one PadN, if need be."""
+    body = b"".join(options)
+    room = -(2 + len(body)) % 8
+    if room:
+        body += b"\0" if room == 1 else bytes((1, room - 2)) + bytes(room - 2)
+    return bytes((following, (2 + len(body)) // 8 - 1)) + body
+
+
+def routing_header(kind, left, address, following=6):
+    return bytes((following, 2, kind, left)) + bytes(4) + address
+
+
 def ether(destination, source, payload, kind=0x0800):
     return destination + source + struct.pack("!H", kind) + payload
 
@@ -68,8 +93,12 @@ class Segment:
     """What is of interest of a TCP segment in a frame."""
 
     def __init__(self, frame):
-        head = 14 + (frame[14] & 15) * 4
-        end = 14 + struct.unpack("!H", frame[16:18])[0]
+        if frame[14] >> 4 == 6:
+            head = 54
+            end = 54 + struct.unpack("!H", frame[18:20])[0]
+        else:
+            head = 14 + (frame[14] & 15) * 4
+            end = 14 + struct.unpack("!H", frame[16:18])[0]
         (self.sport, self.dport, self.seq, self.ack, offset, self.flags, self.window) = struct.unpack(
             "!HHIIBBH", frame[head:head + 16])
         self.options = frame[head + 20:head + (offset >> 4) * 4]
@@ -78,6 +107,8 @@ class Segment:
 
     @staticmethod
     def parse(frame):
+        if frame[12:14] == b"\x86\xdd" and frame[20] == 6:
+            return Segment(frame)
         if frame[12:14] != b"\x08\x00" or frame[23] != 6 or frame[20:22] not in (b"\0\0", b"\x40\0"):
             return None
         return Segment(frame)
@@ -95,7 +126,7 @@ class Segment:
 
 
 def address(text):
-    return socket.inet_aton(text)
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
 class Pcap:
