@@ -82,7 +82,7 @@ if embedded {
         .testTarget(name: "MOSWireTests", dependencies: ["MOSWire"]),
         .testTarget(name: "MOSTCPTests", dependencies: ["MOSTCP", "MOSWire", "MOSStorage"]),
         .testTarget(name: "ToolTests", dependencies: ["mos"]),
-        .testTarget(name: "MOSStackTests", dependencies: ["MOS", "MOSStack", "MOSWire", "MOSStorage", "CMOS", "CSys"]),
+        .testTarget(name: "MOSStackTests", dependencies: ["MOS", "MOSStack", "MOSTCP", "MOSWire", "MOSStorage", "CMOS", "CSys"]),
     ]
     products.append(.executable(name: "mos", targets: ["mos"]))
     // The ordinary build as a shared library: what C programs are linked with

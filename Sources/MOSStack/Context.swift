@@ -224,6 +224,9 @@ public final class Context {
         let beside = extensions + Int(index)
         if !record.pointee.flags.contains(.extended) {
             memset(beside, 0, MemoryLayout<FlowExtension>.size)
+            // Zeros are not nil.
+            beside.pointee.clientDoubts = Doubts()
+            beside.pointee.serverDoubts = Doubts()
             record.pointee.flags.insert(.extended)
         }
         return beside

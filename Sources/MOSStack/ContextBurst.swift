@@ -441,10 +441,11 @@ extension Context {
 
         let tcp = TCPEmulation(f.connection, f.history, sender: sender)
         // Bytes that fill a hole may repeat some behind it: not here.
-        if tcp.isNextInOrder(p), p.pointee.payloadLength == 0 || f.pointee.bits.isDisjoint(with: .hole(receiver)) {
+        if tcp.isNextInOrder(p), !p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt),
+            f.pointee.bits.isDisjoint(with: p.pointee.payloadLength == 0 ? .holds : [.holds, .hole(receiver)])
+        {
             beginPacket(p, flow: found, sender: sender)
             tcp.sendInOrder(p)
-            if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
             if UInt32(f.pointee.sendMask) & BuiltInEvent.packetIn != 0 {
                 raisePacketIn(f, .send, side: sender, sender: sender)
             }
@@ -495,9 +496,12 @@ extension Context {
         if isSegment, sender == Sender.client { takeUnanswered(found, before: p) }
         let isOtherAnswer = !verdict.contains(.acceptable) && tcp.isOtherAnswer
         tcp.send(p, verdict)
-        if verdict.contains(.doubtful) || isOtherAnswer { noteDoubt(found, tcp, p) }
+        if verdict.contains(.doubtful) || isOtherAnswer {
+            noteDoubt(found, tcp, p, isEarly: verdict.contains(.beyondSent))
+        }
         if isSegment {
             if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
+            if f.pointee.bits.contains(.holds) { noteRefused(found, sender, p.pointee.acknowledgement) }
             tcp.sendFIN(p, verdict)
         } else if verdict.contains(.beyondSent) {
             if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
@@ -520,9 +524,9 @@ extension Context {
         var changed = tcp.receive(p, verdict)
         if p.pointee.flags & TCPFlags.syn != 0 {
             // RFC 7413 §2: it counts when the answer covers it.
-            if verdict.contains(.synchronize) { hold(found, p, receiver) }
+            if verdict.contains(.synchronize) { hold(found, p, receiver, verdict) }
         } else if verdict.contains(.held) {
-            hold(found, p, receiver, isOld: verdict.contains(.oldTimestamp))
+            hold(found, p, receiver, verdict)
         } else if verdict.contains(.payload), !f.side(receiver).pointee.flags.contains(.finReceived) {
             takePayload(found, receiver, sender, p, offset)
         }

@@ -7,9 +7,9 @@
 // stream then, unless other bytes have come for its place: a kernel acknowledges
 // nothing that it has not taken.
 //
-// Of two such copies of a byte the later one counts, being the one that came
-// right before the acknowledgement. What is never acknowledged is forgotten
-// with the flow, or when more than `heldRoom` bytes wait.
+// Of several such copies of a byte the one counts against which the least speaks
+// (HeldSegment.isBetter). What is never acknowledged is forgotten with the flow, or
+// when more than `heldRoom` bytes wait.
 
 import CSys
 import MOSEvents
@@ -24,46 +24,45 @@ extension Context {
     // MARK: Words
 
     /// Keeps what the sender said until its peer bears it out.
-    func noteDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) {
+    func noteDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>, isEarly: Bool) {
         guard p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack else { return }
-        let beside = extend(found)
         // No window is larger (RFC 7323 §2.3).
         if tcp.S.pointee.flags.contains(.iss), p.pointee.sequence.distance(after: tcp.S.pointee.sndNxt) > 1 << 30 { return }
-        beside.pointee.setDoubt(tcp.sender, Doubt(p, after: beside.pointee.doubt(tcp.sender)))
+        extend(found).doubts(tcp.sender).pointee.add(Doubt(p, isEarly: isEarly))
     }
 
     /// The packet may bear out what its receiver said before.
     func settleDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) {
-        let beside = extensions + Int(found)
-        let receiver = 1 &- tcp.sender
-        guard let doubt = beside.pointee.doubt(receiver),
-            p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack
+        let doubts = (extensions + Int(found)).doubts(1 &- tcp.sender)
+        guard doubts.pointee.oldest != nil,
+            p.pointee.flags & (TCPFlags.ack | TCPFlags.syn | TCPFlags.rst) == TCPFlags.ack, !tcp.isSignedWrongly(p)
         else { return }
         if tcp.R.pointee.flags.contains(.answeredElse) {
-            guard tcp.S.pointee.state == .synSent, doubt.isHandshake(by: p) else { return }
-            tcp.assumeHandshake(doubt)
-        } else {
-            guard tcp.R.pointee.flags.contains(.iss), doubt.isBorneOut(by: p) else { return }
-            tcp.believe(doubt)
+            guard tcp.S.pointee.state == .synSent, let all = doubts.pointee.handshake(by: p) else { return }
+            tcp.assumeHandshake(all)
+            doubts.pointee.removeAll()
+            return
         }
-        beside.pointee.setDoubt(receiver, nil)
+        guard tcp.R.pointee.flags.contains(.iss) else { return }
+        while let doubt = doubts.pointee.oldest, doubt.isBorneOut(by: p) {
+            tcp.believe(doubt)
+            doubts.pointee.removeOldest()
+        }
     }
 
     /// `receiver` has received now what it acknowledged before it was seen
     /// to have been sent: packets pass a capture in another order, too.
     func settleEarlyAcknowledgement(_ found: UInt32, _ receiver: Int) {
         let f = flow(found)
-        let beside = extensions + Int(found)
-        guard let doubt = beside.pointee.doubt(receiver), f.side(receiver).pointee.state.knowsPeer,
+        let doubts = (extensions + Int(found)).doubts(receiver)
+        guard let doubt = doubts.pointee.oldest, doubt.isEarly, f.side(receiver).pointee.state.knowsPeer,
             f.side(receiver).pointee.flags.contains(.iss), !f.side(receiver).pointee.rcvNxt.precedes(doubt.acknowledgement)
         else { return }
-        beside.pointee.setDoubt(receiver, nil)
-        let sender = 1 &- receiver
-        // As if `receiver` sent it now.
+        doubts.pointee.removeOldest()
+        // As if `receiver` sent it now; its window nobody has borne out.
         let tcp = TCPEmulation(f.connection, f.history, sender: receiver)
-        TCPEmulation(f.connection, f.history, sender: sender).believe(doubt)
         if tcp.acknowledge(doubt.acknowledgement) {
-            raise(f, BuiltInEvent.stateChange, .receive, side: sender, sender: receiver)
+            raise(f, BuiltInEvent.stateChange, .receive, side: 1 &- receiver, sender: receiver)
         }
     }
 
@@ -71,17 +70,18 @@ extension Context {
     /// though nothing was seen of what is before. (Before the handshake's end
     /// that is how a wrong acknowledgement is answered, RFC 9293 §3.10.7.4.)
     func isResetAtDoubt(_ found: UInt32, _ tcp: TCPEmulation, _ p: UnsafePointer<Packet>) -> Bool {
-        let f = flow(found)
-        guard f.pointee.flags.contains(.extended), tcp.R.pointee.state.isSynchronized, tcp.S.pointee.state.isSynchronized,
-            let doubt = (extensions + Int(found)).pointee.doubt(1 &- tcp.sender)
+        guard flow(found).pointee.flags.contains(.extended), tcp.R.pointee.state.isSynchronized,
+            tcp.S.pointee.state.isSynchronized, !tcp.isSignedWrongly(p)
         else { return false }
-        return p.pointee.sequence == doubt.acknowledgement && p.pointee.sequence.follows(tcp.R.pointee.rcvNxt)
+        return p.pointee.sequence.follows(tcp.R.pointee.rcvNxt)
+            && (extensions + Int(found)).doubts(1 &- tcp.sender).pointee.expects(p.pointee.sequence)
     }
 
     // MARK: Payload
 
     /// Keeps the payload of a segment, and its FIN, until its receiver has answered.
-    func hold(_ found: UInt32, _ p: UnsafePointer<Packet>, _ receiver: Int, isOld: Bool = false) {
+    func hold(_ found: UInt32, _ p: UnsafePointer<Packet>, _ receiver: Int, _ verdict: Verdict) {
+        let isOld = verdict.contains(.oldTimestamp)
         let length = UInt32(p.pointee.payloadCaptured)
         let isSYN = p.pointee.flags & TCPFlags.syn != 0
         let hasFIN = !isSYN && p.pointee.flags & TCPFlags.fin != 0 && p.pointee.payloadCaptured == p.pointee.payloadLength
@@ -96,7 +96,8 @@ extension Context {
         if isOld { _ = p.pointee.timestamps(value: &timestamp, echo: &echo) }
         let segment = HeldSegment(
             next: 0, sequence: p.pointee.sequence &+ (isSYN ? 1 : 0), length: length, receiver: UInt8(receiver),
-            hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server, isOld: isOld, timestamp: timestamp)
+            hasFIN: hasFIN, isOfSYN: isSYN && receiver == Sender.server, isOld: isOld,
+            objection: HeldSegment.Objection(verdict), isRefused: false, timestamp: timestamp)
         let charge = segment.charge
         if beside.pointee.heldBytes &+ charge > Self.heldRoom {
             if isUnanswering(f, receiver), f.side(receiver).pointee.state.knowsPeer {
@@ -115,21 +116,33 @@ extension Context {
         memcpy(block + MemoryLayout<HeldSegment>.stride, p.pointee.frame + Int(p.pointee.payloadOffset), Int(length))
         beside.pointee.held = memory.handle(of: block)
         beside.pointee.heldBytes &+= charge
+        f.pointee.bits.insert(.holds)
         noteMemory()
+    }
+
+    /// The side has sent an acknowledgement: what is held and not covered by it
+    /// was not taken when it arrived, as far as that can be told.
+    func noteRefused(_ found: UInt32, _ side: Int, _ ack: SequenceNumber) {
+        guard flow(found).pointee.flags.contains(.extended) else { return }
+        var at = extensions[Int(found)].held
+        while at != 0 {
+            let segment = memory.pointer(at).assumingMemoryBound(to: HeldSegment.self)
+            at = segment.pointee.next
+            if Int(segment.pointee.receiver) == side, segment.pointee.last.follows(ack) { segment.pointee.isRefused = true }
+        }
     }
 
     /// The side has acknowledged everything below `target`: what is held, and
     /// continues its stream, enters it.
     @inline(__always)
-    func takeHeld(_ found: UInt32, _ side: Int, upTo target: SequenceNumber) {
-        let f = flow(found)
-        if f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 {
-            takeHeldSlowly(found, side, upTo: target)
-        }
+    func takeHeld(_ found: UInt32, _ side: Int, upTo target: SequenceNumber, ack: SequenceNumber?) {
+        if flow(found).pointee.bits.contains(.holds) { takeHeldSlowly(found, side, upTo: target, ack: ack) }
     }
 
+    /// A FIN counts only where `ack` is for it and nothing behind it; nil: the
+    /// side is not captured.
     @inline(never)
-    private func takeHeldSlowly(_ found: UInt32, _ side: Int, upTo target: SequenceNumber) {
+    private func takeHeldSlowly(_ found: UInt32, _ side: Int, upTo target: SequenceNumber, ack: SequenceNumber?) {
         let f = flow(found)
         let end = f.side(side)
         guard end.pointee.state.knowsPeer, !end.pointee.flags.contains(.finReceived) else { return }
@@ -138,7 +151,7 @@ extension Context {
             let segment = heldSegment(handle)
             if end.pointee.rcvNxt == segment.end {
                 // Its FIN.
-                if target.follows(segment.end) {
+                if target.follows(segment.end), ack == nil || ack == segment.last {
                     TCPEmulation(f.connection, f.history, sender: 1 &- side).acceptFIN(segment.end)
                 }
                 break
@@ -151,7 +164,7 @@ extension Context {
                 (block + MemoryLayout<HeldSegment>.stride).assumingMemoryBound(to: UInt8.self), last &- segment.sequence)
             // What the receiver took was not too old for it.
             if segment.isOld { end.pointee.tsRecent = segment.timestamp }
-            if segment.hasFIN, target.follows(segment.end) {
+            if segment.hasFIN, target.follows(segment.end), ack == nil || ack == segment.last {
                 TCPEmulation(f.connection, f.history, sender: 1 &- side).acceptFIN(segment.end)
             }
             if end.pointee.rcvNxt == before { break }
@@ -179,17 +192,25 @@ extension Context {
         return first
     }
 
-    /// The newest held segment that has this byte, or its FIN there.
+    /// Of the held segments that have this byte, the one that its receiver most
+    /// probably took; if there is none, one with its FIN there.
     private func heldSegment(_ found: UInt32, _ side: Int, at sequence: SequenceNumber) -> UInt32? {
+        var best: (handle: UInt32, segment: HeldSegment)?
+        var fin: UInt32?
         var at = extensions[Int(found)].held
+        // From the newest to the oldest.
         while at != 0 {
             let segment = heldSegment(at)
-            if Int(segment.receiver) == side, !segment.sequence.follows(sequence), segment.last.follows(sequence) {
-                return at
+            if Int(segment.receiver) == side, !segment.sequence.follows(sequence) {
+                if segment.end.follows(sequence) {
+                    if best == nil || segment.isBetter(than: best!.segment) { best = (at, segment) }
+                } else if segment.last.follows(sequence), fin == nil {
+                    fin = at
+                }
             }
             at = segment.next
         }
-        return nil
+        return best?.handle ?? fin
     }
 
     @inline(__always)
@@ -214,7 +235,7 @@ extension Context {
         guard f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0, isUnanswering(f, Sender.server)
         else { return }
         settleSYNPayload(found, p.pointee.sequence)
-        takeHeldSlowly(found, Sender.server, upTo: p.pointee.sequence)
+        takeHeldSlowly(found, Sender.server, upTo: p.pointee.sequence, ack: nil)
     }
 
     /// All that will be known of ends that never answered is known.
@@ -222,7 +243,7 @@ extension Context {
         let f = flow(found)
         for side in [Sender.client, Sender.server] where isUnanswering(f, side) {
             if f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 {
-                takeHeldSlowly(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom)
+                takeHeldSlowly(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom, ack: nil)
             }
             while f.buffer(side).pointee.hasOutOfOrder, skipHole(found, side) {}
         }
@@ -247,7 +268,7 @@ extension Context {
         guard sender == Sender.server, p.pointee.flags & TCPFlags.ack != 0, f.pointee.flags.contains(.extended),
             extensions[Int(found)].held != 0
         else { return }
-        takeHeldSlowly(found, Sender.server, upTo: p.pointee.acknowledgement)
+        takeHeldSlowly(found, Sender.server, upTo: p.pointee.acknowledgement, ack: p.pointee.acknowledgement)
         settleSYNPayload(found, p.pointee.acknowledgement)
     }
 
@@ -301,6 +322,7 @@ extension Context {
             memory.pointer(previous).assumingMemoryBound(to: HeldSegment.self).pointee.next = segment.next
         }
         beside.pointee.heldBytes &-= segment.charge
+        if beside.pointee.held == 0 { flow(UInt32(beside - extensions)).pointee.bits.remove(.holds) }
         memory.free(memory.pointer(handle), segment.blockSize)
     }
 

@@ -60,11 +60,11 @@ extension Context {
         if f.side(receiver).pointee.flags.contains(.finArrived) {
             captured = min(captured, roomBeforeFIN(f, receiver, sender, p, offset))
         }
-        // Of what the capture has cut off, only the numbers are known.
-        let cut = p.pointee.payloadCaptured < p.pointee.payloadLength && captured == UInt32(p.pointee.payloadCaptured)
+        // Of what the capture has cut off, only the numbers are known; behind a
+        // FIN there is nothing to know.
+        let cut = p.pointee.payloadCaptured < p.pointee.payloadLength && !f.side(receiver).pointee.flags.contains(.finArrived)
         if cut, f.buffer(receiver).pointee.mode == .rangesOnly {
-            // No byte is looked at.
-            store(found, receiver, sender, offset, p.pointee.frame, UInt32(p.pointee.payloadLength))
+            storeNumbers(found, receiver, sender, offset, UInt32(p.pointee.payloadLength))
             return
         }
         if captured > 0 {
@@ -74,6 +74,24 @@ extension Context {
         if cut, f.streamEnd(receiver) &- offset <= UInt64(p.pointee.payloadLength) {
             skip(found, receiver, to: p.pointee.sequence &+ UInt32(p.pointee.payloadLength))
         }
+    }
+
+    /// Payload that was cut off, where only ranges are kept. (Never twice, as
+    /// `store` may: a handler of the error in between can ask for payload.)
+    private func storeNumbers(_ found: UInt32, _ receiver: Int, _ sender: Int, _ offset: UInt64, _ length: UInt32) {
+        let f = flow(found)
+        let buffer = f.buffer(receiver)
+        materialize(f, receiver)
+        let cut = Int64(bitPattern: offset) < 0 ? UInt64(bitPattern: -Int64(bitPattern: offset)) : 0
+        guard cut < UInt64(length), buffer.pointee.mode == .rangesOnly else { return }
+        let before = buffer.pointee.inOrderEnd
+        // Without payload no byte is looked at.
+        let result = buffer.pointee.insert(
+            offset: offset &+ cut, bytes: UnsafePointer(outFrame), length: length &- UInt32(cut), lastWins: false,
+            pool: &memory, outOfOrderLimit: UInt64(settings.rmemMax))
+        if result.refused > 0 { stats.pointee.drop_no_memory &+= 1 }
+        advanceReceiver(found, receiver, from: before)
+        if buffer.pointee.hasOutOfOrder { skipUnanswered(found, receiver) }
     }
 
     /// How much of the segment lies before a FIN that has arrived already.
@@ -325,7 +343,8 @@ extension Context {
         var target = p.pointee.acknowledgement
         // Not beyond what its peer was seen to send.
         if target.follows(other.pointee.sndNxt) { target = other.pointee.sndNxt }
-        takeHeld(found, side, upTo: target)
+        let ack = p.pointee.acknowledgement
+        takeHeld(found, side, upTo: target, ack: ack)
         // Bytes are below the FIN, which what is held may have brought.
         var finAcked: Bool {
             other.pointee.flags.contains(.finSent) && target.follows(f.pointee.history.fin(1 &- side))
@@ -334,7 +353,7 @@ extension Context {
         while limit.follows(end.pointee.rcvNxt) {
             let before = end.pointee.rcvNxt
             skip(found, side, to: nextHeld(found, side, before: limit) ?? limit)
-            takeHeld(found, side, upTo: target)
+            takeHeld(found, side, upTo: target, ack: ack)
             if end.pointee.rcvNxt == before { break }
         }
         if finAcked { end.pointee.flags.insert(.finArrived) }

@@ -76,6 +76,8 @@ struct FlowBits: OptionSet {
     /// Ranges are kept without payload (`MOS_FRAG_CLIBUF` 0), by buffer.
     static let clientRanges = FlowBits(rawValue: 1 << 5)
     static let serverRanges = FlowBits(rawValue: 1 << 6)
+    /// Segments are held (ContextDoubts.swift), for either buffer.
+    static let holds = FlowBits(rawValue: 1 << 7)
 
     @inline(__always)
     static func hole(_ side: Int) -> FlowBits { FlowBits(rawValue: 1 &<< UInt8(truncatingIfNeeded: side)) }
@@ -189,24 +191,15 @@ struct FlowExtension {
     /// newest `HeldSegment` (0: none), and how much memory all of them take.
     var held: UInt32
     var heldBytes: UInt32
-    /// What an end said that its peer has to bear out, by the end that said
-    /// it; bits tell of which there is something.
-    var clientDoubt: Doubt
-    var serverDoubt: Doubt
-    var doubts: UInt32
+    /// What an end said that its peer has to bear out, by the end that said it.
+    var clientDoubts: Doubts
+    var serverDoubts: Doubts
+}
 
-    func doubt(_ side: Int) -> Doubt? {
-        doubts >> UInt32(side) & 1 == 0 ? nil : side == 0 ? clientDoubt : serverDoubt
-    }
-
-    mutating func setDoubt(_ side: Int, _ doubt: Doubt?) {
-        let bit = UInt32(1) << UInt32(side)
-        guard let doubt else {
-            doubts &= ~bit
-            return
-        }
-        doubts |= bit
-        if side == 0 { clientDoubt = doubt } else { serverDoubt = doubt }
+extension UnsafeMutablePointer<FlowExtension> {
+    func doubts(_ side: Int) -> UnsafeMutablePointer<Doubts> {
+        // The two are neighbours; `FlowRecordTests` checks it.
+        (UnsafeMutableRawPointer(self) + FlowLayout.doubts).assumingMemoryBound(to: Doubts.self) + side
     }
 }
 
@@ -317,6 +310,7 @@ enum FlowLayout {
     static let segments = 32
     static let pending = 36
     static let interfaces = 46
+    static let doubts = 140
     static let packets = 48
     static let overhead = 56
     static let connection = 64

@@ -1,38 +1,78 @@
 import MOSWire
 
-/// What an end said in segments that were not acceptable: beyond its peer's
+/// What an end said in a segment that was not acceptable: beyond its peer's
 /// window, for data that its peer was never seen to send, or, of a server, for
-/// something else than the client's SYN. Either they were forged, or the capture
-/// has missed what came before them. It counts once the peer bears it out.
+/// something else than the client's SYN. Either it was forged, or the capture
+/// has missed what came before it. It counts once the peer bears it out.
 public struct Doubt {
-    /// The number of the first of the segments, and one beyond the last.
+    /// The number of the segment, and one beyond its last.
     public var first: SequenceNumber
     public var end: SequenceNumber
-    /// What the last of them acknowledged, and the window in it, not scaled.
+    /// What it acknowledged, and the window in it, not scaled.
     public var acknowledgement: SequenceNumber
     public var window: UInt16
+    /// It acknowledged more than its receiver was seen to send.
+    public var isEarly: Bool
 
-    public init(_ p: UnsafePointer<Packet>, after earlier: Doubt?) {
-        let last = p.pointee.sequence &+ p.pointee.sequenceLength
+    public init(_ p: UnsafePointer<Packet>, isEarly: Bool) {
         first = p.pointee.sequence
-        end = last
-        if let earlier {
-            if !first.precedes(earlier.first) { first = earlier.first }
-            end = SequenceNumber.furthest(end, earlier.end)
-        }
+        end = p.pointee.sequence &+ p.pointee.sequenceLength
         acknowledgement = p.pointee.acknowledgement
         window = p.pointee.window
+        self.isEarly = isEarly
     }
 
-    /// The peer acknowledges the segments, and is where they said it is.
+    /// The peer acknowledges the segment, and is where it said it is.
     public func isBorneOut(by p: UnsafePointer<Packet>) -> Bool {
         !p.pointee.acknowledgement.precedes(end) && !p.pointee.sequence.precedes(acknowledgement)
     }
+}
 
-    /// A client's answer to a server of which no SYN/ACK was seen: it has sent
-    /// what the server acknowledged, and received what the server sent.
-    public func isHandshake(by p: UnsafePointer<Packet>) -> Bool {
-        p.pointee.sequence == acknowledgement && p.pointee.acknowledgement.follows(first)
-            && !p.pointee.acknowledgement.follows(end)
+/// The doubts of one end: the oldest, which the peer will bear out first, and
+/// the newest.
+public struct Doubts {
+    public private(set) var oldest: Doubt?
+    public private(set) var newest: Doubt?
+
+    public init() {}
+
+    public mutating func add(_ doubt: Doubt) {
+        if let oldest, !doubt.first.precedes(oldest.first) {
+            newest = doubt
+        } else {
+            // One that lies before the others was sent by whom it says, or
+            // they were not.
+            oldest = doubt
+            newest = nil
+        }
+    }
+
+    public mutating func removeOldest() {
+        oldest = newest
+        newest = nil
+    }
+
+    public mutating func removeAll() {
+        oldest = nil
+        newest = nil
+    }
+
+    /// What a server said of which no SYN/ACK was seen, if the packet is its
+    /// client's answer: it has sent what the server acknowledged, and received
+    /// what the server sent.
+    public func handshake(by p: UnsafePointer<Packet>) -> Doubt? {
+        guard let oldest else { return nil }
+        var all = newest ?? oldest
+        all.first = oldest.first
+        guard p.pointee.sequence == all.acknowledgement || p.pointee.sequence == oldest.acknowledgement,
+            p.pointee.acknowledgement.follows(all.first), !p.pointee.acknowledgement.follows(all.end)
+        else { return nil }
+        all.acknowledgement = p.pointee.sequence
+        return all
+    }
+
+    /// Whether the end said that this is the next number it expects.
+    public func expects(_ sequence: SequenceNumber) -> Bool {
+        oldest?.acknowledgement == sequence || newest?.acknowledgement == sequence
     }
 }

@@ -153,7 +153,7 @@ public struct TCPEmulation {
             && S.pointee.flags.contains(.sack) && R.pointee.flags.contains(.sack) && !isSignedWrongly(p)
     }
 
-    private func isSignedWrongly(_ p: UnsafePointer<Packet>) -> Bool {
+    public func isSignedWrongly(_ p: UnsafePointer<Packet>) -> Bool {
         guard S.pointee.flags.contains(.iss), !S.pointee.flags.contains(.issInferred) else { return false }
         return (p.pointee.mayBeSigned && p.pointee.isSigned) != S.pointee.flags.contains(.signs)
     }
@@ -243,9 +243,9 @@ public struct TCPEmulation {
             : S.pointee.flags.contains(.issInferred)
         // The server is captured, and has given another answer than a SYN/ACK.
         if handshakeIsUnseen, R.pointee.flags.contains(.answeredElse) { return held(length) }
-        if handshakeIsUnseen, length > 0 {
+        if handshakeIsUnseen, p.pointee.sequenceLength > 0 {
             // The SYN/ACK was missed, or is still to come: then no end takes
-            // data before it. The server's next packet tells.
+            // data before it, nor a FIN. The server's next packet tells.
             if sender == Sender.client, S.pointee.state == .synSent { return .held }
             // The client's does.
             if sender == Sender.server, !R.pointee.flags.contains(.heard) { return .held }
@@ -288,7 +288,7 @@ public struct TCPEmulation {
                     // The receiver may never have got what moved TS.Recent.
                     return length > 0 ? [.held, .oldTimestamp] : repetition(p)
                 }
-                if isEchoedWrongly(echo) { return held(length) }
+                if isEchoedWrongly(echo) { return held(length).union(.oldAcknowledgement) }
                 verdict.insert(.timestamps)
             }
         }
@@ -314,7 +314,7 @@ public struct TCPEmulation {
             ack.precedes(R.pointee.sndUna &- min(S.pointee.maxWindow, acknowledgedBytes))
         {
             // Older than any window, or than the connection.
-            return held(length).union(repetition(p))
+            return held(length).union(repetition(p)).union(.oldAcknowledgement)
         }
         verdict.insert(.acceptable)
         if p.pointee.flags & TCPFlags.fin != 0, isRepeatedFIN(p) { verdict.insert(.repeatedFIN) }

@@ -34,6 +34,8 @@ public struct Verdict: OptionSet {
     /// It acknowledges more than its receiver was seen to send. That does not
     /// count; but what was seen is among it.
     public static let beyondSent = Verdict(rawValue: 1 << 11)
+    /// Its acknowledgement, or the timestamp that it echoes, is an old one.
+    public static let oldAcknowledgement = Verdict(rawValue: 1 << 14)
     /// It would be acceptable if the capture had missed packets before it: what
     /// it says may yet be borne out (`Doubt`).
     public static let doubtful = Verdict(rawValue: 1 << 13)

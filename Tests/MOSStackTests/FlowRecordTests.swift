@@ -1,3 +1,4 @@
+import MOSTCP
 import XCTest
 
 @testable import MOSStack
@@ -15,6 +16,9 @@ final class FlowRecordTests: XCTestCase {
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.history), FlowLayout.history)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientLimit), FlowLayout.limits)
         XCTAssertEqual(MemoryLayout<FlowRecord>.offset(of: \.clientBuffer), FlowLayout.buffers)
+        XCTAssertEqual(MemoryLayout<FlowExtension>.offset(of: \.clientDoubts), FlowLayout.doubts)
+        XCTAssertEqual(
+            MemoryLayout<FlowExtension>.offset(of: \.serverDoubts), FlowLayout.doubts + MemoryLayout<Doubts>.stride)
         XCTAssertEqual(MemoryLayout<FlowExtension>.offset(of: \.clientOdd), 0)
         XCTAssertEqual(MemoryLayout<FlowExtension>.offset(of: \.serverOdd), MemoryLayout<FlowIrregularities>.stride)
     }

@@ -1955,3 +1955,155 @@ def half_closed_host(talk):
     t.hang_up()
     t.send(b"good")
     t.send(b"good", flags="FPA")
+
+
+DOUBT = "What is not decided at once"
+
+
+def across_the_edge(talk, decoy, **options):
+    """The host takes a segment across its window's edge, since its program has
+    read everything; another one for the same place passes before it says so."""
+    t = talk(sockopts=SMALL, **options).handshake()
+    t.send(b"good")
+    t.read()
+    size = window_of(t) + 10
+    at = t.next
+    t.send(b"g" * size, wait=False)
+    t.next = at
+    decoy(t, size)
+    t.read()
+    t.next = at + size
+    t.send(b"good")
+
+
+@trick(DOUBT, "across the edge, then a copy with a bad acknowledgement", "Linux: tcp_sequence()")
+def edge_bad_ack(talk):
+    across_the_edge(talk, lambda t, size: t.evil(b"E" * size, ack=t.host_next + 1000))
+
+
+@trick(DOUBT, "across the edge, then one byte with a bad acknowledgement", "Linux: tcp_sequence()")
+def edge_byte(talk):
+    across_the_edge(talk, lambda t, size: t.evil(b"E", ack=t.host_next + 1000))
+
+
+@trick(DOUBT, "across the edge, then an empty FIN with a bad acknowledgement", "Linux: tcp_sequence()")
+def edge_fin(talk):
+    across_the_edge(talk, lambda t, size: t.evil(b"", flags="FA", ack=t.host_next + 1000))
+
+
+@trick(DOUBT, "across the edge, then a copy with an old timestamp", "RFC 7323 §5.3 (R1)")
+def edge_old_timestamp(talk):
+    across_the_edge(talk, lambda t, size: t.evil(b"E" * size, ts=t.ts - 1000), ts=True)
+
+
+@trick(DOUBT, "across the edge, then a copy that goes across it, too", "Linux: tcp_sequence()")
+def edge_twice(talk):
+    across_the_edge(talk, lambda t, size: t.evil(b"E" * size))
+
+
+@trick(DOUBT, "across the edge and refused, then read, then another across the edge", "Linux: tcp_sequence()")
+def edge_again(talk):
+    t = talk(sockopts=SMALL, reads=False).handshake()
+    t.send(b"good")
+    size = window_of(t) + 10
+    t.evil(b"E" * size)
+    t.read()
+    t.send(b"g" * size)
+    t.read()
+    t.send(b"good")
+
+
+@trick(DOUBT, "a copy with a bad acknowledgement, then across the edge", "Linux: tcp_sequence()")
+def edge_after_bad_ack(talk):
+    t = talk(sockopts=SMALL).handshake()
+    t.send(b"good")
+    t.read()
+    size = window_of(t) + 10
+    at = t.next
+    t.evil(b"E" * size, ack=t.host_next + 1000, wait=False)
+    t.next = at
+    t.send(b"g" * size)
+    t.read()
+    t.next = at + size
+    t.send(b"good")
+
+
+@trick(DOUBT, "an empty FIN beyond the edge, then data past its place", "RFC 9293 §3.10.7.4, first")
+def fin_passed_by(talk):
+    t = talk(sockopts=SMALL).handshake()
+    t.send(b"good")
+    t.read()
+    left = window_of(t) + 60
+    t.evil(b"", flags="FA", seq=t.next + left - 40)
+    while left > 0:
+        size = min(left, 1000)
+        t.send(b"g" * size)
+        t.read()
+        left -= size
+    t.send(b"good")
+
+
+@trick(DOUBT, "an empty FIN beyond the edge, then data across the edge up to it", "RFC 9293 §3.10.7.4, first")
+def fin_reached(talk):
+    t = talk(sockopts=SMALL).handshake()
+    t.send(b"good")
+    t.read()
+    size = window_of(t) + 20
+    at = t.next
+    t.evil(b"", flags="FA", seq=at + size, wait=False)
+    t.next = at
+    t.send(b"g" * size)
+    t.read()
+    t.next = at + size
+    t.send(b"good")
+
+
+@trick(DOUBT, "data in the SYN, fast open on, then a copy with a wrong ACK", "RFC 7413 §4.2.2")
+def tfo_copy(talk):
+    t = talk(sockopts=((SOL_TCP, socket.TCP_FASTOPEN, 8),))
+    t.syn(b"good", opts=t.syn_options() + NOP * 2 + b"\x22\x02", wait=False)
+    t.evil(b"EVIL", seq=0, ack=123456)
+    t.next = 4
+    t.send(flags="A")
+    t.send(b"good")
+
+
+@trick(DOUBT, "data in the SYN, fast open on, then an empty FIN with a wrong ACK", "RFC 7413 §4.2.2")
+def tfo_fin(talk):
+    t = talk(sockopts=((SOL_TCP, socket.TCP_FASTOPEN, 8),))
+    t.syn(b"good", opts=t.syn_options() + NOP * 2 + b"\x22\x02", wait=False)
+    t.evil(b"", flags="FA", seq=0, ack=123456)
+    t.next = 4
+    t.send(flags="A")
+    t.send(b"good")
+
+
+@trick(DOUBT, "an empty FIN before the SYN/ACK, wrong ACK", "RFC 9293 §3.10.7.4, fifth")
+def early_fin(talk):
+    t = talk()
+    t.syn(wait=False)
+    t.evil(b"", flags="FA", seq=0, ack=123456)
+    t.send(flags="A")
+    t.accept()
+    t.send(b"good")
+
+
+@trick(DOUBT, "acknowledgement of the host's FIN before it, then data", "RFC 9293 §3.10.7.4, fifth")
+def early_ack_of_fin(talk):
+    t = talk().handshake()
+    t.send(b"good")
+    t.evil(b"", flags="A", ack=t.host_next + 1)
+    t.hang_up()
+    t.send(b"good", ack=t.host_next)
+    t.send(b"good", ack=t.host_next + 1)
+
+
+@trick(DOUBT, "beyond the window, with an acknowledgement of the host's FIN, then data", "RFC 9293 §3.10.7.4, first")
+def far_ack_of_fin(talk):
+    t = talk().handshake()
+    t.send(b"good")
+    t.hang_up()
+    t.evil(b"E", seq=t.next + 200000, ack=t.host_next + 1)
+    t.send(b"good", ack=t.host_next)
+    t.send(b"good", ack=t.host_next)
+    t.send(b"", flags="FA", ack=t.host_next)

@@ -134,6 +134,25 @@ int main(void)
     say_goodbye(&t, 0);
     expect(100005, 70000, 100005, 70000, MOS_END_FIN);
 
+    for (int flying = 1; flying <= 12; flying += 11) {
+        open_with(&t, flying > 1 ? "the same with twelve segments in flight" : "the same with one segment in flight", 65535);
+        say_text(&t, 0, "hello");
+        say_text(&t, 1, "hello");
+        missed(&t, 70000, 70000);
+        /* Each end sees what the other sent `flying` segments ago. */
+        uint32_t next[2] = { t.next[0], t.next[1] };
+        for (int i = 0; i < 300; i++)
+            for (int side = 0; side < 2; side++) {
+                int seen = i > flying ? i - flying : 0;
+                say_at(&t, side, ACK, next[side] + 1000u * (uint32_t)i, next[1 - side] + 1000u * (uint32_t)seen, bytes, 1000);
+                t.next[side] = next[side] + 1000u * (uint32_t)(i + 1);
+            }
+        say(&t, 0, ACK, NULL, 0);
+        say(&t, 1, ACK, NULL, 0);
+        say_goodbye(&t, 0);
+        expect(300005, 70000, 300005, 70000, MOS_END_FIN);
+    }
+
     scene("SYN/ACK, ACK and the request are missed: a download");
     script_begin();
     talk_init(&t, 1);
