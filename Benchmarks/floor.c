@@ -43,7 +43,6 @@ struct parsed {
     uint16_t length;
     uint8_t flags, swapped, valid, hit;
     uint16_t payload;
-    const uint8_t *content;
 };
 
 struct table {
@@ -64,7 +63,7 @@ static inline uint32_t slot_of(const struct table *t, uint32_t low, uint32_t hig
 
 static inline __attribute__((always_inline)) void parse(const struct table *t, const struct gen_frame *f,
                                                         struct parsed *p, int checksum, const char *pattern,
-                                                        size_t pattern_size)
+                                                        size_t pattern_size, const uint8_t **content)
 {
     const uint8_t *frame = f->data;
     uint32_t len = f->len, link = 14;
@@ -113,7 +112,8 @@ static inline __attribute__((always_inline)) void parse(const struct table *t, c
     p->flags = tcp[13];
     p->length = (uint16_t)len;
     p->payload = (uint16_t)(segment - header);
-    p->content = tcp + header;
+    if (content)
+        *content = tcp + header;
     p->valid = 1;
     if (pattern && p->payload)
         p->hit = memmem(tcp + header, p->payload, pattern, pattern_size) != NULL;
@@ -150,19 +150,28 @@ static inline void copy_past_caches(uint8_t *to, const uint8_t *from, size_t siz
     memcpy(to, from, size);
 }
 
-static inline void keep_payload(struct table *t, const struct entry *e, const struct parsed *p)
+static inline void keep_payload(struct table *t, const struct entry *e, const struct parsed *p, const uint8_t *content)
 {
     uint32_t which = e->state >> STATE_BITS;
     uint8_t *ring = t->rings[which].bytes[p->swapped];
     uint32_t *filled = &t->filled[which][p->swapped];
     uint32_t at = *filled % RING, size = p->payload < RING ? p->payload : RING;
     uint32_t first = size < RING - at ? size : RING - at;
-    copy_past_caches(ring + at, p->content, first);
-    copy_past_caches(ring, p->content + first, size - first);
+    copy_past_caches(ring + at, content, first);
+    copy_past_caches(ring, content + first, size - first);
     *filled += size;
 }
 
-static inline __attribute__((always_inline)) void account(struct table *t, const struct parsed *p, int keep)
+static inline __attribute__((always_inline)) void finish(struct table *t, const struct entry *e, uint32_t slot, int keep)
+{
+    t->counted += e->packets;
+    if (keep)
+        t->free_rings[t->free_count++] = e->state >> STATE_BITS;
+    drop(t, slot);
+}
+
+static inline __attribute__((always_inline)) void account(struct table *t, const struct parsed *p, int keep,
+                                                          const uint8_t *content)
 {
     uint32_t slot = p->slot;
     struct entry *e;
@@ -194,18 +203,15 @@ static inline __attribute__((always_inline)) void account(struct table *t, const
     e->packets++;
     e->bytes += p->length;
     if (keep && p->payload)
-        keep_payload(t, e, p);
-    int ends = (p->flags & 0x04) != 0;
+        keep_payload(t, e, p, content);
     if (p->flags & 0x05)
         e->state |= p->swapped ? FIN_HIGH : FIN_LOW;
-    else if ((e->state & STATE_MASK) == (USED | FIN_LOW | FIN_HIGH))
-        ends = 1;
-    if (ends) {
-        t->counted += e->packets;
-        if (keep)
-            t->free_rings[t->free_count++] = e->state >> STATE_BITS;
-        drop(t, slot);
+    else if ((keep ? e->state & STATE_MASK : e->state) == (USED | FIN_LOW | FIN_HIGH)) {
+        finish(t, e, slot, keep);
+        return;
     }
+    if (p->flags & 0x04)
+        finish(t, e, slot, keep);
 }
 
 static inline __attribute__((always_inline)) void pass(struct table *t, const struct gen_trace *trace,
@@ -213,6 +219,7 @@ static inline __attribute__((always_inline)) void pass(struct table *t, const st
                                                        const char *pattern, int keep)
 {
     struct parsed parsed[BURST];
+    const uint8_t *contents[BURST];
     size_t pattern_size = pattern ? strlen(pattern) : 0;
     uint64_t delivered = 0, next = 0;
     for (uint32_t loop = 0; loop < loops; loop++)
@@ -226,11 +233,11 @@ static inline __attribute__((always_inline)) void pass(struct table *t, const st
             for (size_t i = 0; i < count; i++) {
                 if (i + AHEAD < count)
                     __builtin_prefetch(frames[i + AHEAD].data);
-                parse(t, &frames[i], &parsed[i], checksum, pattern, pattern_size);
+                parse(t, &frames[i], &parsed[i], checksum, pattern, pattern_size, keep ? &contents[i] : NULL);
             }
             for (size_t i = 0; i < count; i++)
                 if (parsed[i].valid) {
-                    account(t, &parsed[i], keep);
+                    account(t, &parsed[i], keep, keep ? contents[i] : NULL);
                     if (pattern) {
                         r->stream_bytes += parsed[i].payload;
                         r->hits += parsed[i].hit;

@@ -185,7 +185,7 @@ public final class Context {
             defer { cut += (MemoryLayout<T>.stride * count + 63) & ~63 }
             return cut.bindMemory(to: type, capacity: count)
         }
-        packets = take(Packet.self, Self.burst + 2)
+        packets = take(Packet.self, Self.burst + 2 + Self.lead)
         candidates = take(UInt32.self, Self.burst + Self.lead)
         segments = take(BurstSegment.self, Self.segmentRoom)
         newData = take(UInt64.self, Self.newDataRoom)
@@ -202,7 +202,7 @@ public final class Context {
     static let stopRoom = 512
 
     static func scratchSize(_ settings: ContextSettings) -> Int {
-        MemoryLayout<Packet>.stride * (burst + 2) + 4 * (burst + lead) + MemoryLayout<BurstSegment>.stride * segmentRoom
+        MemoryLayout<Packet>.stride * (burst + 2 + lead) + 4 * (burst + lead) + MemoryLayout<BurstSegment>.stride * segmentRoom
             + 8 * newDataRoom + 4 * stopRoom + frameRoom * 5
             + MemoryLayout<mos_stats>.stride * (1 + settings.interfaceCount) + 64 * 16
     }

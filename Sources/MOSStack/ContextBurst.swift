@@ -47,10 +47,10 @@ extension Context {
         for i in first..<end { lookUp(i) }
         // No bounds to look at further down.
         for i in 0..<Context.lead { candidates[end &+ i] = poolNil }
-        for i in 0..<Context.lead { prefetchBeside(candidates[first &+ i]) }
+        for i in first..<min(first &+ Context.lead, end) { prefetchBeside(candidates[i], packets + i) }
         for i in 0..<(Context.lead / 2) { prefetchOwn(candidates[first &+ i]) }
         for i in first..<end {
-            prefetchBeside(candidates[i &+ Context.lead])
+            prefetchBeside(candidates[i &+ Context.lead], packets + (i &+ Context.lead))
             prefetchOwn(candidates[i &+ Context.lead / 2])
             let time = packets[i].timestamp
             if time > now, time < Context.endOfTime {
@@ -103,11 +103,20 @@ extension Context {
     }
 
     @inline(__always)
-    private func prefetchBeside(_ candidate: UInt32) {
+    private func prefetchBeside(_ candidate: UInt32, _ p: UnsafePointer<Packet>) {
         if candidate == poolNil { return }
         let f = flow(candidate)
         let first = f.pointee.firstSocket
         if first != poolNil { csys_prefetch_write(socket(first)) }
+        if f.pointee.connection.client.state != .established || f.pointee.connection.server.state != .established
+            || p.pointee.flags & (TCPFlags.syn | TCPFlags.fin | TCPFlags.rst) != 0
+        {
+            // It will not take the short way: all of the record.
+            csys_prefetch_write(UnsafeRawPointer(f) + FlowLayout.history)
+            csys_prefetch_write(f.buffer(0))
+            csys_prefetch_write(f.buffer(1))
+            return
+        }
         if f.pointee.bits.contains(.clientKeeps) { csys_prefetch_write(f.buffer(0)) }
         if f.pointee.bits.contains(.serverKeeps) { csys_prefetch_write(f.buffer(1)) }
     }
@@ -486,7 +495,7 @@ extension Context {
         if verdict.contains(.foreignSYN), considerNextConnection(found, p, sender, frame) { return }
         if p.pointee.flags & TCPFlags.rst != 0, isResetAll(found, tcp, p) { verdict = [.acceptable, .reset] }
 
-        f.irregular(sender).pointee &+= Int64(p.pointee.payloadLength)
+        if p.pointee.payloadLength > 0 { f.irregular(sender).pointee &+= Int64(p.pointee.payloadLength) }
         let offset = streamOffset(f, receiver, of: p)
         beginPacket(p, flow: found, sender: sender)
 
