@@ -106,11 +106,11 @@ public struct Configuration {
 
     /// The interface index of the device of this name, or nil.
     public func deviceIndex(named name: UnsafePointer<CChar>) -> Int? {
-        deviceIndex(named: ConfigurationBytes(name))
+        deviceIndex(named: ConfigurationBytes(cString: name))
     }
 
     func deviceIndex(named name: ConfigurationBytes) -> Int? {
-        for index in 0..<devices.count where name.equals(ConfigurationBytes(devices[index].name)) {
+        for index in 0..<devices.count where name.equals(ConfigurationBytes(cString: devices[index].name)) {
             return index
         }
         return nil
@@ -134,7 +134,7 @@ public struct Configuration {
         guard let logDirectory, let logFileName else { return }
         var message = ConfigurationMessage(fileName: logFileName, line: logLine)
         message.append("no log file in ")
-        message.append(quoted: ConfigurationBytes(logDirectory))
+        message.append(quoted: ConfigurationBytes(cString: logDirectory))
         message.append(": ")
         if let reason = strerror(code) {
             message.append(raw: reason)

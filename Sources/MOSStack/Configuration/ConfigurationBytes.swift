@@ -11,7 +11,9 @@ struct ConfigurationBytes {
     }
 
     /// The text of a C string, without its NUL.
-    init(_ string: UnsafePointer<CChar>) {
+    /// (By a label: a literal without one would become a C string that does
+    /// not live on.)
+    init(cString string: UnsafePointer<CChar>) {
         // Safe: CChar and UInt8 have the same layout, and the string ends at its NUL.
         start = UnsafeRawPointer(string).assumingMemoryBound(to: UInt8.self)
         var length = 0

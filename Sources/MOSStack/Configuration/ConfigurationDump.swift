@@ -178,7 +178,7 @@ extension Configuration {
 
     /// The word, in quotation marks if a shell would need them.
     private static func dump(word: UnsafePointer<CChar>, _ out: inout ConfigurationMessage) {
-        let text = ConfigurationBytes(word)
+        let text = ConfigurationBytes(cString: word)
         var isPlain = !text.isEmpty
         for index in 0..<text.count where !isPlainInWord(text[index]) {
             isPlain = false

@@ -13,7 +13,7 @@ struct ConfigurationMessage {
     /// Starts a message about a place: `file:line: `.
     init(fileName: UnsafePointer<CChar>, line: Int) {
         bytes.reserveCapacity(128)
-        appendCleaned(ConfigurationBytes(fileName), limit: 1024)
+        appendCleaned(ConfigurationBytes(cString: fileName), limit: 1024)
         append(":")
         append(line)
         append(": ")
@@ -79,12 +79,12 @@ struct ConfigurationMessage {
 
     /// A text from outside, whole.
     mutating func append(cleaned text: UnsafePointer<CChar>) {
-        appendCleaned(ConfigurationBytes(text), limit: Int.max)
+        appendCleaned(ConfigurationBytes(cString: text), limit: Int.max)
     }
 
     /// The bytes of a C string as they are.
     mutating func append(raw text: UnsafePointer<CChar>) {
-        let text = ConfigurationBytes(text)
+        let text = ConfigurationBytes(cString: text)
         for index in 0..<text.count {
             append(byte: text[index])
         }

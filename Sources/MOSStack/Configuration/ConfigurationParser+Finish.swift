@@ -23,7 +23,7 @@ extension ConfigurationParser {
     }
 
     private mutating func resolve(_ reference: ConfigurationDeviceReference) throws(ConfigurationError) {
-        let name = ConfigurationBytes(reference.name)
+        let name = ConfigurationBytes(cString: reference.name)
         switch reference.use {
         case .statistics:
             // The original skips what it does not know here, so this is not an error.
@@ -39,7 +39,7 @@ extension ConfigurationParser {
             configuration.routes[index].device = try device(name, in: "route_table", line: reference.line)
         case .forwardPair(let partner):
             let first = try device(name, in: "nic_forward_table", line: reference.line)
-            let second = try device(ConfigurationBytes(partner), in: "nic_forward_table", line: reference.line)
+            let second = try device(ConfigurationBytes(cString: partner), in: "nic_forward_table", line: reference.line)
             try addForwardPair(first, second, line: reference.line)
         }
     }
@@ -69,7 +69,7 @@ extension ConfigurationParser {
         if known != second {
             let taken = configuration.devices[known != nil ? first : second].name
             throw error(
-                at: line, "nic_forward_table gives ", quoting: ConfigurationBytes(taken), " two different partners")
+                at: line, "nic_forward_table gives ", quoting: ConfigurationBytes(cString: taken), " two different partners")
         }
     }
 
@@ -116,7 +116,7 @@ extension ConfigurationParser {
     /// `MOS_NETDEV="name=device …"`
     private mutating func replaceDevices() throws(ConfigurationError) {
         guard let variable = environment.netdev else { return }
-        let text = ConfigurationBytes(variable)
+        let text = ConfigurationBytes(cString: variable)
         guard text.count <= ConfigurationLimits.lineLength else {
             throw environmentError("MOS_NETDEV", "it is longer than a line may be")
         }
@@ -136,7 +136,7 @@ extension ConfigurationParser {
         var found: Int?
         var length = -1
         for index in 0..<configuration.devices.count {
-            let name = ConfigurationBytes(configuration.devices[index].name)
+            let name = ConfigurationBytes(cString: configuration.devices[index].name)
             if name.count > length && name.count < word.count && word.hasPrefix(name) && word[name.count] == 0x3D {
                 found = index
                 length = name.count
@@ -169,14 +169,14 @@ extension ConfigurationParser {
             case .fine: break
             case .readsStandardInput:
                 if readsStandardInput {
-                    message.append(quoted: ConfigurationBytes(device.specification))
+                    message.append(quoted: ConfigurationBytes(cString: device.specification))
                     message.append(" is the second device to read standard input, which can be read only once")
                     throw ConfigurationError(message)
                 }
                 readsStandardInput = true
             case .unknownScheme:
                 message.append("no backend is known so far for ")
-                message.append(quoted: ConfigurationBytes(device.specification))
+                message.append(quoted: ConfigurationBytes(cString: device.specification))
                 diagnostics.warn(message)
             }
         }
@@ -201,7 +201,7 @@ extension ConfigurationParser {
     /// A level that nobody knows is no reason for a program not to start.
     private mutating func setLogLevelFromEnvironment() {
         guard let variable = environment.logLevel else { return }
-        let text = ConfigurationBytes(variable)
+        let text = ConfigurationBytes(cString: variable)
         if let level = ConfigurationLogLevel.named(text) {
             configuration.logLevel = level
         } else if !text.isEmpty {

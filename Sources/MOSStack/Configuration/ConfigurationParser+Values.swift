@@ -23,7 +23,7 @@ extension ConfigurationParser {
         case .type:
             configuration.applications[application].kind = try applicationKind(item)
             if configuration.applications[application].kind == .endHost {
-                warn(at: line, "there is no end-host stack in this version: ", quoting: ConfigurationBytes("type = end"), " has no effect")
+                warn(at: line, "there is no end-host stack in this version: ", quoting: ConfigurationBytes("type = end" as StaticString), " has no effect")
             }
         case .run: configuration.applications[application].arguments = try commandLine(item)
         case .coreMask:
@@ -35,7 +35,7 @@ extension ConfigurationParser {
         case .statPrint: try addStatisticsDevices(item)
         case .mosLog:
             configuration.logDirectory = try path(item)
-            configuration.logFileName = UnsafePointer(try keep(ConfigurationBytes(fileName)))
+            configuration.logFileName = UnsafePointer(try keep(ConfigurationBytes(cString: fileName)))
             configuration.logLine = line
         case .maxConcurrency: configuration.maxConcurrency = try number(item, 1, ConfigurationLimits.flows)
         case .noRingBuffers: configuration.noRingBuffers = try flag(item)
@@ -215,7 +215,7 @@ extension ConfigurationParser {
         guard index < words.count, let start = words[index] else {
             return .empty
         }
-        return ConfigurationBytes(start)
+        return ConfigurationBytes(cString: start)
     }
 
     /// Splits a text into `words`; they stay until the next call.
