@@ -86,10 +86,11 @@ extension Context {
         if !thread.virtualClock { judgeChecksums(atEnd: true) }
         endAll()
         forwarder.flush()
+        // Others may still set something up until it is done.
+        Log.totals(self)
         thread.unlockForStack()
         stack.closeInputs(of: self)
         csys_set_current(nil)
-        Log.totals(self)
         thread.markDone()
         stack.contextIsDone()
     }

@@ -26,7 +26,7 @@ static void on_timer(mctx_t m, int id, int side, event_t event, filter_arg_t *ar
             other[id]++;
         }
     }
-    if (__atomic_add_fetch(&rounds[id], 1, __ATOMIC_RELAXED) < 50)
+    if (__atomic_add_fetch(&rounds[id], 1, __ATOMIC_RELEASE) < 50)
         mtcp_settimer(m, id, &soon, on_timer);
 }
 
@@ -46,7 +46,7 @@ int main(void)
     alarm(100);
     for (int i = 0; i < 2; i++)
         mtcp_settimer(contexts[i], i, &soon, on_timer);
-    while (__atomic_load_n(&rounds[0], __ATOMIC_RELAXED) < 50 || __atomic_load_n(&rounds[1], __ATOMIC_RELAXED) < 50)
+    while (__atomic_load_n(&rounds[0], __ATOMIC_ACQUIRE) < 50 || __atomic_load_n(&rounds[1], __ATOMIC_ACQUIRE) < 50)
         usleep(1000);
     check(made[0] + made[1] > 0, "calls got through");
     check_int(made[0] + made[1] + refused[0] + refused[1], 2 * 50 * 20, "every other one gave EDEADLK");
