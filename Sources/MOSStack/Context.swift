@@ -63,6 +63,8 @@ public final class Context {
     let links: UnsafeMutablePointer<LinkHeader>
     var index: FlowIndex
     var wheel: TimingWheel
+    /// Of `expire`, empty outside.
+    var distant: DeadlineHeap
     var memory: SlabPool
     var sockets: FixedPool<SocketRecord>
     let socketOptions: UnsafeMutablePointer<SocketOptions>
@@ -144,6 +146,7 @@ public final class Context {
             // Translated flows stand in it twice.
             let index = FlowIndex(capacity: maxFlows * 2),
             let wheel = TimingWheel(capacity: maxFlows),
+            let distant = DeadlineHeap(capacity: maxFlows),
             let memory = SlabPool(limit: settings.memoryLimit),
             let sockets = FixedPool<SocketRecord>(capacity: 2 * maxFlows + 64),
             let sets = EventSetTable(),
@@ -167,6 +170,7 @@ public final class Context {
         self.links = links.assumingMemoryBound(to: LinkHeader.self)
         self.index = index
         self.wheel = wheel
+        self.distant = distant
         self.memory = memory
         self.sockets = sockets
         self.sets = sets

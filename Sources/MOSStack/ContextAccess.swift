@@ -96,6 +96,7 @@ extension Context {
         csys_unreserve(links, settings.maxFlows * MemoryLayout<LinkHeader>.stride)
         index.destroy()
         wheel.destroy()
+        distant.destroy()
         memory.destroy()
         sockets.destroy()
         sets.destroy()

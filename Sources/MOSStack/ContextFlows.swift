@@ -568,9 +568,9 @@ extension Context {
     func expire(until end: UInt64) {
         let known = timers.nextSequence
         var firings = Context.mostFirings
-        // Flows whose deadline is more than a turn of the wheel ahead, when
-        // `end` is so, too: each is looked at once, not in every turn.
-        var distant = TimerHeap()
+        // `distant` has the flows whose deadline is more than a turn of the
+        // wheel ahead, when `end` is so, too: each is looked at once, not in
+        // every turn.
         /// The time up to which the wheel has been emptied.
         var reached: UInt64 = 0
         while true {
@@ -593,7 +593,7 @@ extension Context {
             if distant.peekDeadline < wheel.nextExpiry {
                 guard let next = distant.pop() else { break }
                 reached = max(reached, next.deadline)
-                found = UInt32(truncatingIfNeeded: next.first)
+                found = next.index
             } else {
                 reached = max(reached, wheel.nextExpiry)
                 guard let next = wheel.popExpired(now: reached) else { continue }
@@ -604,16 +604,14 @@ extension Context {
                 now = max(now, deadline)
                 if flow(found).pointee.flags.contains(.lingering) { endLingering(found) } else { self.end(found, .timeout) }
             } else if min(deadline, end) &- reached < TimingWheel.turn
-                || !distant.push(deadline: deadline, first: UInt64(found), second: 0)
+                || !distant.push(deadline: deadline, index: found)
             {
                 wheel.schedule(found, at: deadline, now: reached)
             }
         }
         while let next = distant.pop() {
-            let found = UInt32(truncatingIfNeeded: next.first)
-            if let deadline = lastTime(of: found) { wheel.schedule(found, at: deadline, now: end) }
+            if let deadline = lastTime(of: next.index) { wheel.schedule(next.index, at: deadline, now: end) }
         }
-        distant.destroy()
         settleStops()
     }
 
