@@ -474,6 +474,8 @@ extension Context {
         for at in 0..<newDataCount where newData[at] >> 1 == UInt64(found) && newData[at] != .max {
             newData[at] = .max
         }
+        // Room for the next: many flows may end before the queue is delivered.
+        while newDataCount > 0, newData[newDataCount &- 1] == .max { newDataCount &-= 1 }
     }
 
     private func freeBuffers(_ found: UInt32) {

@@ -43,7 +43,9 @@ extension Context {
             // Most often there is nothing, or one segment where it lies.
             if position == stored &+ UInt64(waiting) { return 0 }
             let list = f.segments(side).pointee
-            if position == stored, list.head == list.tail, count >= Int(waiting) {
+            if position == stored, list.head == list.tail, count >= Int(waiting),
+                segments[Int(list.head)].length == waiting
+            {
                 // In bounds: the caller has room for `count` bytes.
                 memcpy(target, segments[Int(list.head)].bytes, Int(waiting))
                 s.setPosition(side, position &+ UInt64(waiting))

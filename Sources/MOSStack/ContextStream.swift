@@ -20,7 +20,9 @@ extension Context {
         let f = flow(found)
         let length = UInt32(p.pointee.payloadLength)
         if f.pointee.bits.isDisjoint(with: .irregular(receiver)),
-            isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength, segmentCount < Context.segmentRoom
+            isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength, segmentCount < Context.segmentRoom,
+            // What is listed has to be settled at the burst's end.
+            newDataCount < Context.newDataRoom || f.pointee.flags.contains(.queued(receiver))
         {
             let side = f.side(receiver)
             side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
