@@ -1,3 +1,5 @@
+import CSys
+
 /// The parts of what follows `scheme:`, in `NAME[,key=value]…`. `\,` is a
 /// comma of the name or value that it stands in.
 struct DeviceOptions {
@@ -32,6 +34,16 @@ struct DeviceOptions {
             return Option(text: text, key: text.prefix(equals), value: value)
         }
         return nil
+    }
+
+    /// Says in `message` what is wrong with one of the options of `name`.
+    func refuse(_ option: Option, _ reason: StaticString, _ message: inout MessageWriter) -> PortError {
+        message.append(name)
+        message.append(": bad option \"")
+        message.append(option.text)
+        message.append("\": ")
+        message.append(reason)
+        return PortError(code: EINVAL)
     }
 
     /// A name or value as it is meant, NUL-terminated, to be freed with

@@ -19,11 +19,7 @@ struct LiveOptions {
                 buffer = Int32(size)
                 continue
             }
-            message.append(interface)
-            message.append(": bad option \"")
-            message.append(option.text)
-            message.append("\": known is buffer= with bytes from 64K to below 2G")
-            throw PortError(code: EINVAL)
+            throw parts.refuse(option, "known is buffer= with bytes from 64K to below 2G", &message)
         }
     }
 }

@@ -22,32 +22,21 @@ struct TraceOptions {
         }
         while let option = parts.next() {
             if option.key.equals("out") {
-                guard !option.value.isEmpty else { throw bad(option, "out= takes a file", &message) }
+                guard !option.value.isEmpty else { throw parts.refuse(option, "out= takes a file", &message) }
                 out = option.value
             } else if option.key.equals("speed") {
                 guard let speed = option.value.positiveFraction else {
-                    throw bad(option, "speed= takes a number above 0", &message)
+                    throw parts.refuse(option, "speed= takes a number above 0", &message)
                 }
                 self.speed = speed
             } else if option.key.equals("loop") {
                 guard let loop = option.value.decimal, loop >= 1 else {
-                    throw bad(option, "loop= takes a whole number from 1", &message)
+                    throw parts.refuse(option, "loop= takes a whole number from 1", &message)
                 }
                 self.loop = loop
             } else {
-                throw bad(option, "known are out= speed= loop=; a comma in a name is written \\,", &message)
+                throw parts.refuse(option, "known are out= speed= loop=; a comma in a name is written \\,", &message)
             }
         }
-    }
-
-    private func bad(
-        _ option: DeviceOptions.Option, _ reason: StaticString, _ message: inout MessageWriter
-    ) -> PortError {
-        message.append(file)
-        message.append(": bad option \"")
-        message.append(option.text)
-        message.append("\": ")
-        message.append(reason)
-        return PortError(code: EINVAL)
     }
 }

@@ -329,16 +329,16 @@ extension Context {
     @_transparent
     private func match(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
         let f = flow(index)
-        let addresses = p.pointee.addresses ^ f.pointee.addresses
-        let ports = p.pointee.ports ^ f.pointee.ports
-        let back = (p.pointee.addresses << 32 | p.pointee.addresses >> 32) ^ f.pointee.addresses
-        let backPorts = (p.pointee.ports << 16 | p.pointee.ports >> 16) ^ f.pointee.ports
-        let isClient = addresses | UInt64(ports) == 0
-        let isServer = back | UInt64(backPorts) == 0
-        if isClient || isServer, p.pointee.ipVersion == 4, f.pointee.flags.isDisjoint(with: .ipv6),
+        let addresses = p.pointee.addresses
+        let ports = p.pointee.ports
+        // 0 where the tuple is that of the client's packets, or the server's.
+        let client = addresses ^ f.pointee.addresses | UInt64(ports ^ f.pointee.ports)
+        let server = (addresses << 32 | addresses >> 32) ^ f.pointee.addresses
+            | UInt64((ports << 16 | ports >> 16) ^ f.pointee.ports)
+        if min(client, server) == 0, p.pointee.ipVersion == 4, f.pointee.flags.isDisjoint(with: .ipv6),
             f.pointee.flags.contains(.inUse)
         {
-            return isClient ? 0 : 1
+            return client == 0 ? 0 : 1
         }
         return matchSlowly(index, p)
     }

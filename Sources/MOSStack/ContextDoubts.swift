@@ -123,7 +123,6 @@ extension Context {
     /// The side has sent an acknowledgement: what is held and not covered by it
     /// was not taken when it arrived, as far as that can be told.
     func noteRefused(_ found: UInt32, _ side: Int, _ ack: SequenceNumber) {
-        guard flow(found).pointee.flags.contains(.extended) else { return }
         var at = extensions[Int(found)].held
         while at != 0 {
             let segment = memory.pointer(at).assumingMemoryBound(to: HeldSegment.self)
@@ -176,7 +175,7 @@ extension Context {
     /// byte and `target`.
     func nextHeld(_ found: UInt32, _ side: Int, before target: SequenceNumber) -> SequenceNumber? {
         let f = flow(found)
-        guard f.pointee.flags.contains(.extended) else { return nil }
+        guard f.pointee.bits.contains(.holds) else { return nil }
         let next = f.side(side).pointee.rcvNxt
         var first: SequenceNumber?
         var at = extensions[Int(found)].held
@@ -232,8 +231,7 @@ extension Context {
     @inline(__always)
     func takeUnanswered(_ found: UInt32, before p: UnsafePointer<Packet>) {
         let f = flow(found)
-        guard f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0, isUnanswering(f, Sender.server)
-        else { return }
+        guard f.pointee.bits.contains(.holds), isUnanswering(f, Sender.server) else { return }
         settleSYNPayload(found, p.pointee.sequence)
         takeHeldSlowly(found, Sender.server, upTo: p.pointee.sequence, ack: nil)
     }
@@ -242,9 +240,7 @@ extension Context {
     func takeUnanswered(_ found: UInt32) {
         let f = flow(found)
         for side in [Sender.client, Sender.server] where isUnanswering(f, side) {
-            if f.pointee.flags.contains(.extended), extensions[Int(found)].held != 0 {
-                takeHeldSlowly(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom, ack: nil)
-            }
+            takeHeld(found, side, upTo: f.side(side).pointee.rcvNxt &+ Self.heldRoom, ack: nil)
             while f.buffer(side).pointee.hasOutOfOrder, skipHole(found, side) {}
         }
     }
@@ -265,9 +261,7 @@ extension Context {
     /// The SYN/ACK tells whether the server took the payload of the SYN.
     func answerSYNPayload(_ found: UInt32, _ p: UnsafePointer<Packet>, _ sender: Int) {
         let f = flow(found)
-        guard sender == Sender.server, p.pointee.flags & TCPFlags.ack != 0, f.pointee.flags.contains(.extended),
-            extensions[Int(found)].held != 0
-        else { return }
+        guard sender == Sender.server, p.pointee.flags & TCPFlags.ack != 0, f.pointee.bits.contains(.holds) else { return }
         takeHeldSlowly(found, Sender.server, upTo: p.pointee.acknowledgement, ack: p.pointee.acknowledgement)
         settleSYNPayload(found, p.pointee.acknowledgement)
     }

@@ -28,12 +28,15 @@ extension Context {
     @inline(never)
     func handleStranger(_ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
         // A RST is never the beginning of something (RFC 9293 §3.10.7.2).
-        if p.pointee.flags & (TCPFlags.syn | TCPFlags.ack | TCPFlags.rst) == TCPFlags.syn, isWanted(p) {
-            if let found = start(p) {
-                advance(found, p, Sender.client, frame)
-                return
+        if p.pointee.flags & (TCPFlags.syn | TCPFlags.ack | TCPFlags.rst) == TCPFlags.syn {
+            let wanted = wantedSockets(p)
+            if wanted > 0 {
+                if let found = start(p, sockets: wanted) {
+                    advance(found, p, Sender.client, frame)
+                    return
+                }
+                stats.pointee.drop_flow_table_full &+= 1
             }
-            stats.pointee.drop_flow_table_full &+= 1
         }
         beginPacket(p, flow: poolNil, sender: 0)
         deliverOrphan(p)
@@ -45,10 +48,11 @@ extension Context {
         endPacket()
     }
 
-    /// Whether some listener's SYN filter lets it in.
-    private func isWanted(_ p: UnsafePointer<Packet>) -> Bool {
-        for at in 0..<listeners.count where accepts(listeners[at], p) { return true }
-        return false
+    /// How many listeners' SYN filters let it in.
+    private func wantedSockets(_ p: UnsafePointer<Packet>) -> Int {
+        var wanted = 0
+        for at in 0..<listeners.count where accepts(listeners[at], p) { wanted &+= 1 }
+        return wanted
     }
 
     private func accepts(_ link: UnsafeMutablePointer<Chain.Link>, _ p: UnsafePointer<Packet>) -> Bool {
@@ -59,11 +63,9 @@ extension Context {
 
     /// Makes the flow of a first SYN, with a socket for each listener that
     /// wants it; nil when `max_concurrency` is reached.
-    private func start(_ p: UnsafePointer<Packet>) -> UInt32? {
+    private func start(_ p: UnsafePointer<Packet>, sockets wanted: Int) -> UInt32? {
         // A socket for each listener that wants it, or none at all.
-        var wanted = 0
-        for at in 0..<listeners.count where accepts(listeners[at], p) { wanted &+= 1 }
-        guard wanted > 0, sockets.capacity &- sockets.count >= wanted, let found = flows.allocate() else { return nil }
+        guard sockets.capacity &- sockets.count >= wanted, let found = flows.allocate() else { return nil }
         let f = flow(found)
         let buffersOff = settings.buffersOff
         f.initialize(
@@ -90,11 +92,6 @@ extension Context {
         }
         for at in 0..<listeners.count where accepts(listeners[at], p) {
             attach(found, to: listeners[at].pointee.socket)
-        }
-        guard f.pointee.firstSocket != poolNil else {
-            _ = index.remove(hash: p.pointee.hash, index: found)
-            discard(found)
-            return nil
         }
         refresh(found)
         stats.pointee.flows_now &+= 1

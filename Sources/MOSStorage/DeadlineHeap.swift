@@ -6,10 +6,13 @@ import CSys
 ///
 /// The value owns its memory: keep exactly one copy and call `destroy()`.
 public struct DeadlineHeap {
-    public struct Entry {
+    public struct Entry: HeapOrdered {
         /// In ns.
         public var deadline: UInt64
         public var index: UInt32
+
+        @inline(__always)
+        static func precedes(_ a: Entry, _ b: Entry) -> Bool { a.deadline < b.deadline }
     }
 
     private let entries: UnsafeMutablePointer<Entry>
@@ -40,34 +43,15 @@ public struct DeadlineHeap {
     public mutating func push(deadline: UInt64, index: UInt32) -> Bool {
         guard count < capacity else { return false }
         // The last place exists.
-        var hole = count
+        entries.heapInsert(Entry(deadline: deadline, index: index), count: count)
         count &+= 1
-        while hole > 0 {
-            let parent = (hole &- 1) / 2
-            guard deadline < entries[parent].deadline else { break }
-            entries[hole] = entries[parent]
-            hole = parent
-        }
-        entries[hole] = Entry(deadline: deadline, index: index)
         return true
     }
 
     /// Takes the earliest entry out; nil when there is none.
     public mutating func pop() -> Entry? {
         guard count != 0 else { return nil }
-        let earliest = entries[0]
         count &-= 1
-        let last = entries[count]
-        var hole = 0
-        while true {
-            var child = hole &* 2 &+ 1
-            guard child < count else { break }
-            if child &+ 1 < count, entries[child &+ 1].deadline < entries[child].deadline { child &+= 1 }
-            guard entries[child].deadline < last.deadline else { break }
-            entries[hole] = entries[child]
-            hole = child
-        }
-        entries[hole] = last
-        return earliest
+        return entries.heapRemoveFirst(count: count &+ 1)
     }
 }

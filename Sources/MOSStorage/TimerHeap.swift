@@ -5,7 +5,7 @@ import CSys
 ///
 /// The value owns its memory: keep exactly one copy and call `destroy()`.
 public struct TimerHeap {
-    public struct Timer {
+    public struct Timer: HeapOrdered {
         /// In ns.
         public var deadline: UInt64
         /// Grows with each timer that goes in.
@@ -15,7 +15,7 @@ public struct TimerHeap {
         public var second: UInt64
 
         @inline(__always)
-        fileprivate static func precedes(_ a: Timer, _ b: Timer) -> Bool {
+        static func precedes(_ a: Timer, _ b: Timer) -> Bool {
             a.deadline != b.deadline ? a.deadline < b.deadline : a.sequence < b.sequence
         }
     }
@@ -58,34 +58,15 @@ public struct TimerHeap {
         let timer = Timer(deadline: deadline, sequence: nextSequence, first: first, second: second)
         nextSequence &+= 1
         // `count < capacity`, so the last place exists.
-        var hole = count
+        timers.heapInsert(timer, count: count)
         count &+= 1
-        while hole > 0 {
-            let parent = (hole &- 1) / 2
-            guard Timer.precedes(timer, timers[parent]) else { break }
-            timers[hole] = timers[parent]
-            hole = parent
-        }
-        timers[hole] = timer
         return true
     }
 
     /// Takes the earliest timer out; nil when there is none.
     public mutating func pop() -> Timer? {
         guard count != 0, let timers else { return nil }
-        let earliest = timers[0]
         count &-= 1
-        let last = timers[count]
-        var hole = 0
-        while true {
-            var child = hole &* 2 &+ 1
-            guard child < count else { break }
-            if child &+ 1 < count, Timer.precedes(timers[child &+ 1], timers[child]) { child &+= 1 }
-            guard Timer.precedes(timers[child], last) else { break }
-            timers[hole] = timers[child]
-            hole = child
-        }
-        timers[hole] = last
-        return earliest
+        return timers.heapRemoveFirst(count: count &+ 1)
     }
 }

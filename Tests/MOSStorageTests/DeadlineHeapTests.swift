@@ -3,11 +3,11 @@ import XCTest
 
 final class DeadlineHeapTests: XCTestCase {
     func testComesOutInOrder() throws {
-        var random = SystemRandomNumberGenerator()
+        var random = TestRandom(1)
         var heap = try XCTUnwrap(DeadlineHeap(capacity: 1000))
         defer { heap.destroy() }
         for _ in 0..<20 {
-            let deadlines = (0..<1000).map { _ in UInt64.random(in: 0..<500, using: &random) }
+            let deadlines = (0..<1000).map { _ in UInt64(random.below(500)) }
             for (index, deadline) in deadlines.enumerated() {
                 XCTAssertTrue(heap.push(deadline: deadline, index: UInt32(index)))
             }
