@@ -436,7 +436,8 @@ static int prepare(const struct job *job, const struct gen_trace *trace, mctx_t 
         bad |= attach(m, sock, MOS_ON_PKT_IN, MOS_HK_SND, naive_packet);
         return bad | attach(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, events_data);
     }
-    state.counters = (struct counter *)calloc(flows, sizeof *state.counters);
+    /* in large pages, as the floor's are */
+    state.counters = (struct counter *)large_pages(flows * sizeof *state.counters);
     bad |= attach(m, sock, MOS_ON_CONN_START, MOS_HK_SND, on_start);
     if (strcmp(work, "shared") == 0) {
         bad |= define(job->parameter);

@@ -16,12 +16,21 @@ void csys_add_lock_depth(int change)
 
 void *csys_reserve(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const size_t large = (size_t)2 << 20;
+    size_t spare = size >= 2 * large ? large : 0; /* to begin where a large page does */
+    char *p = mmap(NULL, size + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
-    if (size >= (size_t)8 << 20)
-        madvise(p, size, MADV_HUGEPAGE); /* a wish: EINVAL where there are none */
+    if (!spare)
+        return p;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), head = -(uintptr_t)p & (large - 1);
+    size_t end = (size + page - 1) & ~(page - 1);
+    if (head)
+        munmap(p, head);
+    if (spare - head)
+        munmap(p + head + end, spare - head);
+    p += head;
+    madvise(p, size, MADV_HUGEPAGE); /* a wish: EINVAL where there are none */
     return p;
 }
 
