@@ -17,12 +17,15 @@ public struct FlowHashSeed {
         return product.high ^ product.low
     }
 
-    /// The same for both directions: the ends are put in order first.
+    /// Of an IPv4 tuple, `Packet.addresses` and `Packet.ports`. The same for
+    /// both directions: of the two ways to write it the smaller one counts.
     @inline(__always)
-    public func hash(_ source: UInt32, _ sourcePort: UInt16, _ destination: UInt32, _ destinationPort: UInt16) -> UInt32 {
-        let x = UInt64(source) << 16 | UInt64(sourcePort)
-        let y = UInt64(destination) << 16 | UInt64(destinationPort)
-        let h = Self.fold(Swift.min(x, y) ^ a, Swift.max(x, y) ^ b)
+    public func hash(addresses: UInt64, ports: UInt32) -> UInt32 {
+        let turned = addresses << 32 | addresses >> 32
+        let turnedPorts = ports << 16 | ports >> 16
+        var chosenPorts = turned < addresses ? turnedPorts : ports
+        if _slowPath(turned == addresses) { chosenPorts = Swift.min(ports, turnedPorts) }
+        let h = Self.fold(Swift.min(addresses, turned) ^ a, UInt64(chosenPorts) ^ b)
         return UInt32(truncatingIfNeeded: h ^ (h >> 32))
     }
 

@@ -34,8 +34,8 @@ public struct Packet {
     /// IPv4 addresses in host order, the source's in the upper half; 0 for
     /// IPv6.
     public var addresses: UInt64
-    /// The sequence number in the upper half, the acknowledgement in the lower.
-    public var numbers: UInt64
+    public var acknowledgement: SequenceNumber
+    public var sequence: SequenceNumber
     /// Ports in host order, the source's in the upper half.
     public var ports: UInt32
     /// The flow's hash, the same in both directions.
@@ -74,10 +74,6 @@ public struct Packet {
     public var sourcePort: UInt16 { UInt16(truncatingIfNeeded: ports >> 16) }
     @inline(__always)
     public var destinationPort: UInt16 { UInt16(truncatingIfNeeded: ports) }
-    @inline(__always)
-    public var sequence: SequenceNumber { SequenceNumber(truncatingIfNeeded: numbers >> 32) }
-    @inline(__always)
-    public var acknowledgement: SequenceNumber { SequenceNumber(truncatingIfNeeded: numbers) }
 
     /// SEG.LEN (RFC 9293 §3.4). A FIN on a SYN is not looked at.
     @inline(__always)
@@ -117,7 +113,8 @@ public struct Packet {
         self.port = port
         hash = 0
         addresses = 0
-        numbers = 0
+        acknowledgement = 0
+        sequence = 0
         ports = 0
         ipOffset = 0
         tcpOffset = 0
@@ -152,7 +149,9 @@ public struct Packet {
                 if header >= 20, UInt32(total) >= 20 &+ header, UInt32(total) &+ 14 <= length {
                     addresses = frame.bigEndian64(26)
                     ports = frame.bigEndian32(34)
-                    numbers = frame.bigEndian64(38)
+                    let numbers = frame.bigEndian64(38)
+                    acknowledgement = SequenceNumber(truncatingIfNeeded: numbers)
+                    sequence = SequenceNumber(truncatingIfNeeded: numbers >> 32)
                     ipOffset = 14
                     tcpOffset = 34
                     payloadOffset = 34 &+ UInt16(truncatingIfNeeded: header)
@@ -166,7 +165,7 @@ public struct Packet {
                     ipVersion = 4
                     transport = 6
                     isPlain = true
-                    hash = seed.hash(source, sourcePort, destination, destinationPort)
+                    hash = seed.hash(addresses: addresses, ports: ports)
                     return
                 }
             }
@@ -180,7 +179,8 @@ public struct Packet {
     ) {
         hash = 0
         addresses = 0
-        numbers = 0
+        acknowledgement = 0
+        sequence = 0
         ports = 0
         ipOffset = 0
         tcpOffset = 0
@@ -274,7 +274,7 @@ public struct Packet {
         }
         parseTCP(ip &+ headerLength, end: ip &+ total, count, cut)
         if kind == .tcp {
-            hash = seed.hash(source, sourcePort, destination, destinationPort)
+            hash = seed.hash(addresses: addresses, ports: ports)
         }
     }
 
@@ -383,7 +383,8 @@ public struct Packet {
             return
         }
         ports = frame.bigEndian32(tcp)
-        numbers = frame.bigEndian64(tcp &+ 4)
+        sequence = frame.bigEndian32(tcp &+ 4)
+        acknowledgement = frame.bigEndian32(tcp &+ 8)
         flags = frame[tcp &+ 13]
         window = frame.bigEndian16(tcp &+ 14)
         let headerLength = Int(frame[tcp &+ 12] >> 4) &* 4
