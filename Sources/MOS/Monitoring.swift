@@ -56,6 +56,17 @@ public func mtcp_set_uctx(_ mctx: mctx_t!, _ sock: Int32, _ uctx: UnsafeMutableR
 
 @c @implementation
 public func mtcp_get_uctx(_ mctx: mctx_t!, _ sock: Int32) -> UnsafeMutableRawPointer! {
+    if let raw = csys_current(), let mctx {
+        let value = Unmanaged<Context>.fromOpaque(raw)._withUnsafeGuaranteedRef { context in
+            context.handle == mctx ? context.currentUserContext(sock) : nil
+        }
+        if _fastPath(value != nil) { return value }
+    }
+    return userContext(mctx, sock)
+}
+
+@inline(never)
+private func userContext(_ mctx: mctx_t?, _ sock: Int32) -> UnsafeMutableRawPointer? {
     onStack(mctx, failure: nil) { (context) throws(Errno) in try context.userContext(sock) }
 }
 

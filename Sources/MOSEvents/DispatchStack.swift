@@ -85,25 +85,22 @@ public struct DispatchStack {
         return run(pointer, root, context, socket, side)
     }
 
-    /// Raises `MOS_ON_PKT_IN` where that takes no more than a call: the set has
-    /// just one handler for it, and nothing below it. Nothing to raise
-    /// (`isStopped`, or an empty set) is raised as well.
+    /// Raises `MOS_ON_PKT_IN` where that takes no more than a call: outside
+    /// other dispatches, and the set has just one handler for it and nothing
+    /// below it.
     ///
     /// - Returns: false if it was not raised; `dispatch` does.
     @inline(__always)
-    public func dispatchPacketIn(
-        _ set: EventSet, _ context: mctx_t?, socket: Int32, side: Int32, unless isStopped: Bool
-    ) -> Bool {
-        guard let pointer = set.pointer, !isStopped else { return true }
-        let depth = state.pointee.depth
-        guard let handler = pointer.pointee.packetHandler, depth < Self.maximumDepth else { return false }
-        // The frame below has no set: whoever used it before has seen to it.
-        state.pointee.depth = depth &+ 1
+    public func dispatchPacketIn(_ set: EventSet, _ context: mctx_t?, socket: Int32, side: Int32) -> Bool {
+        guard let pointer = set.pointer, let handler = pointer.pointee.packetHandler, state.pointee.depth == 0
+        else { return false }
+        // The frame has no set: whoever used it before has seen to it.
+        state.pointee.depth = 1
         // Record 1 is the event's own; its argument is NULL and 0.
         handler(
             context, socket, side, UInt64(BuiltInEvent.packetIn),
             UnsafeMutableRawPointer(state.pointee.records + 1).assumingMemoryBound(to: filter_arg_t.self))
-        state.pointee.depth = depth
+        state.pointee.depth = 0
         return true
     }
 

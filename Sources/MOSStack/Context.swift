@@ -66,7 +66,10 @@ public final class Context {
     /// Of `expire`, empty outside.
     var distant: DeadlineHeap
     var memory: SlabPool
+    /// All ids of sockets, and the records of those that are no flow's own.
     var sockets: FixedPool<SocketRecord>
+    /// By id: the flow whose own socket it is, plus one; 0: none's.
+    let socketOwners: UnsafeMutablePointer<UInt32>
     let socketOptions: UnsafeMutablePointer<SocketOptions>
     var sets: EventSetTable
     let dispatcher: DispatchStack
@@ -134,6 +137,8 @@ public final class Context {
     /// A frame that the stack makes or changes is at most this long.
     static let frameRoom = 65_536 + 256
 
+    static func maxSockets(_ maxFlows: Int) -> Int { 2 * maxFlows + 64 }
+
     /// nil when the system has no address space for it.
     init?(cpu: Int, settings: ContextSettings, forwarder: Forwarder, virtualClock: Bool) {
         let maxFlows = settings.maxFlows
@@ -141,14 +146,15 @@ public final class Context {
             let flows = FixedPool<FlowRecord>(capacity: maxFlows),
             let extensions = csys_reserve(maxFlows * MemoryLayout<FlowExtension>.stride),
             let addresses6 = csys_reserve(maxFlows * MemoryLayout<FlowAddresses>.stride),
-            let socketOptions = csys_reserve((2 * maxFlows + 64) * MemoryLayout<SocketOptions>.stride),
+            let socketOwners = csys_reserve(Self.maxSockets(maxFlows) * 4),
+            let socketOptions = csys_reserve(Self.maxSockets(maxFlows) * MemoryLayout<SocketOptions>.stride),
             let links = csys_reserve(maxFlows * MemoryLayout<LinkHeader>.stride),
             // Translated flows stand in it twice.
             let index = FlowIndex(capacity: maxFlows * 2),
             let wheel = TimingWheel(capacity: maxFlows),
             let distant = DeadlineHeap(capacity: maxFlows),
             let memory = SlabPool(limit: settings.memoryLimit),
-            let sockets = FixedPool<SocketRecord>(capacity: 2 * maxFlows + 64),
+            let sockets = FixedPool<SocketRecord>(capacity: Self.maxSockets(maxFlows)),
             let sets = EventSetTable(),
             let dispatcher = DispatchStack(),
             let listeners = Chain(),
@@ -166,6 +172,7 @@ public final class Context {
         self.flows = flows
         self.extensions = extensions.assumingMemoryBound(to: FlowExtension.self)
         self.addresses6 = addresses6.assumingMemoryBound(to: FlowAddresses.self)
+        self.socketOwners = socketOwners.assumingMemoryBound(to: UInt32.self)
         self.socketOptions = socketOptions.assumingMemoryBound(to: SocketOptions.self)
         self.links = links.assumingMemoryBound(to: LinkHeader.self)
         self.index = index
@@ -189,8 +196,8 @@ public final class Context {
             defer { cut += (MemoryLayout<T>.stride * count + 63) & ~63 }
             return cut.bindMemory(to: type, capacity: count)
         }
-        packets = take(Packet.self, Self.burst + 2 + Self.lead)
-        candidates = take(UInt32.self, Self.burst + Self.lead)
+        packets = take(Packet.self, Self.burst + 2)
+        candidates = take(UInt32.self, Self.room)
         segments = take(BurstSegment.self, Self.segmentRoom)
         newData = take(UInt64.self, Self.newDataRoom)
         stops = take(UInt32.self, Self.stopRoom)
@@ -206,7 +213,7 @@ public final class Context {
     static let stopRoom = 512
 
     static func scratchSize(_ settings: ContextSettings) -> Int {
-        MemoryLayout<Packet>.stride * (burst + 2 + lead) + 4 * (burst + lead) + MemoryLayout<BurstSegment>.stride * segmentRoom
+        MemoryLayout<Packet>.stride * (burst + 2) + 4 * room + MemoryLayout<BurstSegment>.stride * segmentRoom
             + 8 * newDataRoom + 4 * stopRoom + frameRoom * 5
             + MemoryLayout<mos_stats>.stride * (1 + settings.interfaceCount) + 64 * 16
     }
@@ -216,11 +223,15 @@ public final class Context {
     @inline(__always)
     func flow(_ index: UInt32) -> FlowPointer { flows.near(index) }
 
+    /// The socket of an id: in its flow's record, or in the pool.
     @inline(__always)
-    func socket(_ id: UInt32) -> SocketPointer { sockets.near(id) }
+    func socket(_ id: UInt32) -> SocketPointer {
+        let owner = socketOwners[Int(id)]
+        return owner == 0 ? sockets.near(id) : flow(owner &- 1).ownSocket
+    }
 
     @inline(__always)
-    func options(_ s: SocketPointer) -> UnsafeMutablePointer<SocketOptions> { socketOptions + (s - socket(0)) }
+    func options(_ id: UInt32) -> UnsafeMutablePointer<SocketOptions> { socketOptions + Int(id) }
 
     /// The flow's extension, made when it has none.
     func extend(_ index: UInt32) -> UnsafeMutablePointer<FlowExtension> {

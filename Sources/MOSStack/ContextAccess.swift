@@ -93,6 +93,7 @@ extension Context {
         csys_unreserve(extensions, settings.maxFlows * MemoryLayout<FlowExtension>.stride)
         csys_unreserve(addresses6, settings.maxFlows * MemoryLayout<FlowAddresses>.stride)
         csys_unreserve(socketOptions, sockets.capacity * MemoryLayout<SocketOptions>.stride)
+        csys_unreserve(socketOwners, sockets.capacity * 4)
         csys_unreserve(links, settings.maxFlows * MemoryLayout<LinkHeader>.stride)
         index.destroy()
         wheel.destroy()

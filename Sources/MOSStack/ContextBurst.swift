@@ -14,12 +14,7 @@ extension Context {
     @inline(never)
     func process(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
         segmentCount = 0
-        var first = 0
-        while first < count {
-            let end = min(first &+ Context.stage, count)
-            processStage(frames, first, end, count)
-            first = end
-        }
+        handle(frames, count)
         finishBurst()
     }
 
@@ -27,44 +22,87 @@ extension Context {
     /// time before without an overflow.
     static var endOfTime: UInt64 { 1 << 63 }
 
-    /// Packets that go through the stages together: enough for what they
-    /// need to be on its way all at once, few enough for all of it to stay in
-    /// the first-level cache.
-    private static var stage: Int { 32 }
-    /// How many packets ahead of the one that is handled the socket of
-    /// another is asked for; half as many, what the socket points to.
-    static var lead: Int { 8 }
+    /// Packets that are looked up together, and what they need asked for: as
+    /// many as the processor can wait for at a time.
+    static var group: Int { 4 }
+    /// How many groups ahead of the packets that are handled others are parsed
+    /// (and the index asked for), looked up (and their flows asked for), the
+    /// flows' sockets asked for, and what these point to; and how many groups
+    /// ahead of the parsed ones frames are.
+    private static var parseLead: Int { 5 }
+    private static var lookUpLead: Int { 3 }
+    private static var socketLead: Int { 2 }
+    private static var ownLead: Int { 1 }
+    private static var frameLead: Int { 3 }
+    /// Beyond the burst's end: no bounds to look at.
+    static var room: Int { burst + lookUpLead * group + group }
 
-    /// Parse and ask for the index's lines; look up and ask for the flows';
-    /// then one by one ask for the socket and the buffers of one further
-    /// ahead, for the memory of the application's that goes with one nearer
-    /// by, and handle one.
-    private func processStage(_ frames: UnsafePointer<mos_io_frame>, _ first: Int, _ end: Int, _ count: Int) {
-        if first == 0 {
-            for i in 0..<min(end, 2 &* Context.lead) { csys_prefetch(frames[i].data) }
-        }
-        for i in first..<end { parse(frames, i, count) }
-        for i in first..<end { lookUp(i) }
-        // No bounds to look at further down.
-        for i in 0..<Context.lead { candidates[end &+ i] = poolNil }
-        for i in first..<min(first &+ Context.lead, end) { prefetchBeside(candidates[i], packets + i) }
-        for i in 0..<(Context.lead / 2) { prefetchOwn(candidates[first &+ i]) }
-        for i in first..<end {
-            prefetchBeside(candidates[i &+ Context.lead], packets + (i &+ Context.lead))
-            prefetchOwn(candidates[i &+ Context.lead / 2])
-            let time = packets[i].timestamp
-            if time > now, time < Context.endOfTime {
-                if time >= thread.nextDeadline { runDeadlines(until: time) }
-                now = time
+    /// Takes the frames group by group through all of it.
+    private func handle(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
+        let group = Context.group
+        let index = self.index
+        for i in 0..<min(count, Context.frameLead &* group) { csys_prefetch(frames[i].data) }
+        parse(frames, 0, Context.parseLead &* group, count, index)
+        lookUp(0, Context.lookUpLead &* group, index, count)
+        prefetchBeside(0, Context.socketLead &* group)
+        prefetchOwn(0, Context.ownLead &* group)
+        var i = 0
+        while i < count {
+            parse(frames, i &+ Context.parseLead &* group, group, count, index)
+            lookUp(i &+ Context.lookUpLead &* group, group, index, count)
+            prefetchBeside(i &+ Context.socketLead &* group, group)
+            prefetchOwn(i &+ Context.ownLead &* group, group)
+            let end = min(i &+ group, count)
+            while i < end {
+                let time = packets[i].timestamp
+                if time > now, time < Context.endOfTime {
+                    if _slowPath(time >= thread.nextDeadline) { runDeadlines(until: time) }
+                    now = time
+                }
+                handle(packets + i, candidate: candidates[i], frame: frames + i)
+                i &+= 1
             }
-            handle(packets + i, candidate: candidates[i], frame: frames + i)
         }
     }
 
+    private func parse(
+        _ frames: UnsafePointer<mos_io_frame>, _ first: Int, _ length: Int, _ count: Int, _ index: FlowIndex
+    ) {
+        let end = min(first &+ length, count)
+        var i = first
+        guard i < end else { return }
+        var arrivals = Arrivals(port: frames[i].port, first: i)
+        // (Not `for … in`: its look at the bounds is left in these loops.)
+        while i < end {
+            parse(frames, i, count, index)
+            if _slowPath(frames[i].port != arrivals.port) {
+                note(arrivals, end: i)
+                arrivals = Arrivals(port: frames[i].port, first: i)
+            }
+            arrivals.bytes &+= UInt64(packets[i].wireLength)
+            i &+= 1
+        }
+        note(arrivals, end: end)
+    }
+
+    /// Frames one after the other that came in on one interface.
+    private struct Arrivals {
+        let port: Int32
+        let first: Int
+        var bytes: UInt64 = 0
+    }
+
     @inline(__always)
-    private func parse(_ frames: UnsafePointer<mos_io_frame>, _ i: Int, _ count: Int) {
+    private func note(_ arrivals: Arrivals, end: Int) {
+        let port = portStats + Int(Int8(truncatingIfNeeded: arrivals.port))
+        port.pointee.rx_packets &+= UInt64(end &- arrivals.first)
+        port.pointee.rx_bytes &+= arrivals.bytes
+    }
+
+    @inline(__always)
+    private func parse(_ frames: UnsafePointer<mos_io_frame>, _ i: Int, _ count: Int, _ index: FlowIndex) {
         let frame = frames + i
-        let ahead = i &+ 2 &* Context.lead
+        let ahead = i &+ Context.frameLead &* Context.group
         if ahead < count { csys_prefetch(frames[ahead].data) }
         // A backend that gives no bytes gives an empty frame.
         let bytes = frame.pointee.data ?? UnsafePointer(outFrame)
@@ -79,46 +117,80 @@ extension Context {
     /// By hash alone: a flow that an earlier packet of the burst makes or
     /// ends is found again, or not, when this one is handled.
     @inline(__always)
-    private func lookUp(_ i: Int) {
-        var found = poolNil
-        if packets[i].kind == .tcp {
-            var probe = index.probe(hash: packets[i].hash)
-            found = probe.next() ?? poolNil
-            if found != poolNil {
-                let record = UnsafeRawPointer(flow(found))
-                csys_prefetch_write(record)
-                csys_prefetch_write(record + 64)
+    private func lookUp(_ first: Int, _ length: Int, _ index: FlowIndex, _ count: Int) {
+        var i = first
+        while i < first &+ length {
+            var found = poolNil
+            if i < count, packets[i].kind == .tcp {
+                var probe = index.probe(hash: packets[i].hash)
+                found = probe.next() ?? poolNil
+                if found != poolNil {
+                    let record = UnsafeRawPointer(flow(found))
+                    csys_prefetch_write(record)
+                    csys_prefetch_write(record + 64)
+                } else {
+                    prefetchForStart()
+                }
             }
+            candidates[i] = found
+            i &+= 1
         }
-        candidates[i] = found
+    }
+
+    /// What the next flow will take. (An address behind all of them does no
+    /// harm.)
+    private func prefetchForStart() {
+        let record = UnsafeRawPointer(flow(flows.next))
+        for line in 0..<MemoryLayout<FlowRecord>.stride / 64 { csys_prefetch_write(record + line * 64) }
+        let id = sockets.next
+        csys_prefetch_write(socketOptions + Int(id))
+        csys_prefetch_write(socketOwners + Int(id))
+        wheel.prefetch(flows.next)
     }
 
     /// What a handler looks at first: what its uctx points to. (Asking for an
     /// address that is none does no harm.)
     @inline(__always)
-    private func prefetchOwn(_ candidate: UInt32) {
-        if candidate == poolNil { return }
-        let first = flow(candidate).pointee.firstSocket
-        if first != poolNil { csys_prefetch_write(socket(first).pointee.uctx) }
+    private func prefetchOwn(_ first: Int, _ length: Int) {
+        var i = first
+        while i < first &+ length {
+            let candidate = candidates[i]
+            if candidate != poolNil { csys_prefetch_write(flow(candidate).ownSocket.pointee.uctx) }
+            i &+= 1
+        }
     }
 
     @inline(__always)
-    private func prefetchBeside(_ candidate: UInt32, _ p: UnsafePointer<Packet>) {
+    private func prefetchBeside(_ first: Int, _ length: Int) {
+        var i = first
+        while i < first &+ length {
+            prefetchBeside(i)
+            i &+= 1
+        }
+    }
+
+    @inline(__always)
+    private func prefetchBeside(_ i: Int) {
+        let candidate = candidates[i]
         if candidate == poolNil { return }
         let f = flow(candidate)
-        let first = f.pointee.firstSocket
-        if first != poolNil { csys_prefetch_write(socket(first)) }
-        if f.pointee.connection.client.state != .established || f.pointee.connection.server.state != .established
-            || p.pointee.flags & (TCPFlags.syn | TCPFlags.fin | TCPFlags.rst) != 0
+        csys_prefetch_write(f.ownSocket)
+        if !f.pointee.connection.client.flags.intersection(f.pointee.connection.server.flags).contains(.predictable)
+            || packets[i].flags & (TCPFlags.syn | TCPFlags.fin | TCPFlags.rst) != 0
         {
             // It will not take the short way: all of the record.
             csys_prefetch_write(UnsafeRawPointer(f) + FlowLayout.history)
             csys_prefetch_write(f.buffer(0))
             csys_prefetch_write(f.buffer(1))
+            wheel.prefetch(candidate)
             return
         }
-        if f.pointee.bits.contains(.clientKeeps) { csys_prefetch_write(f.buffer(0)) }
-        if f.pointee.bits.contains(.serverKeeps) { csys_prefetch_write(f.buffer(1)) }
+        if f.pointee.bits.isDisjoint(with: [.clientKeeps, .serverKeeps, .several]) { return }
+        csys_prefetch_write(f.buffer(0))
+        csys_prefetch_write(f.buffer(1))
+        if f.pointee.bits.contains(.several), f.pointee.lastSocket != poolNil {
+            csys_prefetch_write(socket(f.pointee.lastSocket))
+        }
     }
 
     /// What is due after the last packet of a burst.
@@ -147,26 +219,28 @@ extension Context {
     /// that are not plain, the optimizer does not heed `@inline(__always)`.)
     @inline(never)
     private func handle(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>) {
-        let port = portStats + Int(p.pointee.port)
-        port.pointee.rx_packets &+= 1
-        port.pointee.rx_bytes &+= UInt64(p.pointee.wireLength)
-        if p.pointee.isPlain, raws.count == 0 {
-            if settings.verifiesChecksums, !Packet.isVerified(p) {
-                refuseChecksum(p, frame, port)
-                return
-            }
-            place(p, candidate: candidate, frame: frame, isPlain: true)
-        } else {
-            handleSlowly(p, candidate: candidate, frame: frame, port)
+        if _slowPath(!p.pointee.isPlain) || _slowPath(raws.count != 0) {
+            handleSlowly(p, candidate: candidate, frame: frame)
+            return
         }
+        if settings.verifiesChecksums, _slowPath(!Packet.isVerified(p)) {
+            refuseChecksum(p, frame)
+            return
+        }
+        let f = flow(candidate)
+        guard _fastPath(candidate != poolNil), case let sender = match(f, p), _fastPath(sender >= 0) else {
+            place(p, candidate: candidate, frame: frame)
+            return
+        }
+        advance(candidate, f, p, sender, frame, isPlain: true)
     }
 
     /// Everything but a plain packet without raw sockets.
     @inline(never)
     private func handleSlowly(
-        _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>,
-        _ port: UnsafeMutablePointer<mos_stats>
+        _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>
     ) {
+        let port = portStats + Int(p.pointee.port)
         switch p.pointee.kind {
         case .notIP:
             port.pointee.non_ip &+= 1
@@ -213,7 +287,7 @@ extension Context {
             }
             if settings.verifiesChecksums {
                 if !Packet.isVerified(p) {
-                    refuseChecksum(p, frame, port)
+                    refuseChecksum(p, frame)
                     return
                 }
                 if p.pointee.hasGuessedLength, !p.pointee.tcpVouched {
@@ -221,7 +295,7 @@ extension Context {
                     return
                 }
             }
-            handleSegment(p, candidate: candidate, frame: frame)
+            place(p, candidate: candidate, frame: frame)
         case .fragment:
             port.pointee.fragments_in &+= 1
             handleFragment(p, frame, port)
@@ -235,8 +309,9 @@ extension Context {
     }
 
     private func refuseChecksum(
-        _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>, _ port: UnsafeMutablePointer<mos_stats>
+        _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>
     ) {
+        let port = portStats + Int(p.pointee.port)
         if p.pointee.ipVersion == 4, !p.pointee.ipVouched, !p.pointee.verifyIPChecksum() {
             // §2, 3: not even forwarded.
             port.pointee.rx_bad_ip_checksum &+= 1
@@ -298,49 +373,49 @@ extension Context {
             port.pointee.rx_bad_tcp_checksum &+= 1
             return
         }
-        handleSegment(slot, candidate: poolNil, frame: nil)
+        place(slot, candidate: poolNil, frame: nil)
         materializeAll()
     }
 
     // MARK: TCP
 
     /// The flow that the packet belongs to, and which end sent it.
-    @_transparent
     func find(_ p: UnsafePointer<Packet>, candidate: UInt32) -> (flow: UInt32, sender: Int)? {
         if candidate != poolNil {
-            let sender = match(candidate, p)
+            let sender = matchAny(candidate, p)
             if sender >= 0 { return (candidate, sender) }
         }
-        return findSlowly(p)
-    }
-
-    @inline(never)
-    private func findSlowly(_ p: UnsafePointer<Packet>) -> (flow: UInt32, sender: Int)? {
         var probe = index.probe(hash: p.pointee.hash)
         while let found = probe.next() {
-            let sender = match(found, p)
+            let sender = matchAny(found, p)
             if sender >= 0 { return (found, sender) }
         }
         return nil
     }
 
-    /// Which end of the flow sent the packet: 0, 1, or -1 for neither. Which of
-    /// the two cannot be foreseen, so there is no branch for it.
+    private func matchAny(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
+        if p.pointee.ipVersion == 4 {
+            let sender = match(flow(index), p)
+            if sender >= 0 { return sender }
+        }
+        return matchSlowly(index, p)
+    }
+
+    /// Which end of an IPv4 flow sent the IPv4 packet: 0, 1, or -1 for neither
+    /// so far as the tuple tells that it began with. Which of the two cannot be
+    /// foreseen, so there is no branch for it.
     @_transparent
-    private func match(_ index: UInt32, _ p: UnsafePointer<Packet>) -> Int {
-        let f = flow(index)
+    private func match(_ f: FlowPointer, _ p: UnsafePointer<Packet>) -> Int {
         let addresses = p.pointee.addresses
         let ports = p.pointee.ports
         // 0 where the tuple is that of the client's packets, or the server's.
         let client = addresses ^ f.pointee.addresses | UInt64(ports ^ f.pointee.ports)
         let server = (addresses << 32 | addresses >> 32) ^ f.pointee.addresses
             | UInt64((ports << 16 | ports >> 16) ^ f.pointee.ports)
-        if min(client, server) == 0, p.pointee.ipVersion == 4, f.pointee.flags.isDisjoint(with: .ipv6),
-            f.pointee.flags.contains(.inUse)
-        {
-            return client == 0 ? 0 : 1
+        if _slowPath(min(client, server) != 0) || _slowPath(f.pointee.flags.intersection([.inUse, .ipv6]) != .inUse) {
+            return -1
         }
-        return matchSlowly(index, p)
+        return client == 0 ? 0 : 1
     }
 
     @inline(never)
@@ -396,91 +471,85 @@ extension Context {
         return p.pointee.ipVersion == 6 ? IPv6Address(ip + offset6) : IPv6Address(UInt64(ip.bigEndian32(offset4)), 0)
     }
 
-    /// A TCP segment whose checksums are right, in a form that hosts take.
+    /// Finds the flow of a TCP segment whose checksums are right, in a form
+    /// that hosts take, or what else to do with it.
     @inline(never)
-    func handleSegment(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?) {
-        place(p, candidate: candidate, frame: frame, isPlain: false)
-    }
-
-    /// Finds the segment's flow, or what else to do with it.
-    @_transparent
-    private func place(
-        _ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?, isPlain: Bool
-    ) {
+    func place(_ p: UnsafeMutablePointer<Packet>, candidate: UInt32, frame: UnsafePointer<mos_io_frame>?) {
         guard let (found, sender) = find(p, candidate: candidate) else {
             handleStranger(p, frame)
             return
         }
-        let f = flow(found)
-        if now &- f.pointee.lastSeen >= longSilence || f.pointee.flags.contains(.lingering), endedBefore(found) {
-            handleStranger(p, frame)
-            return
-        }
-        if isPlain {
-            advance(found, p, sender, frame, isPlain: true)
-        } else {
-            advance(found, p, sender, frame)
-        }
+        advance(found, flow(found), p, sender, frame, isPlain: false)
     }
 
-    /// A segment of a known flow: §2, steps 6 to 9.
-    @inline(never)
-    func advance(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?) {
-        advance(found, p, sender, frame, isPlain: false)
-    }
-
+    /// A segment of a known flow: §2, steps 6 to 9, if it is the next one in
+    /// order.
     @_transparent
     private func advance(
-        _ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?, isPlain: Bool
+        _ found: UInt32, _ f: FlowPointer, _ p: UnsafeMutablePointer<Packet>, _ sender: Int,
+        _ frame: UnsafePointer<mos_io_frame>?, isPlain: Bool
     ) {
-        let f = flow(found)
-        let receiver = 1 &- sender
+        let tcp = TCPEmulation(f.connection, f.history, sender: sender)
+        guard _fastPath(now &- f.pointee.lastSeen < longSilence), _fastPath(tcp.isNextInOrder(p)) else {
+            advanceSlowly(found, p, sender, frame)
+            return
+        }
+        account(f, p, sender)
+        beginPacket(p, flow: found, sender: sender)
+        tcp.sendInOrder(p)
+        if UInt32(f.pointee.sendMask) & BuiltInEvent.packetIn != 0 {
+            raisePacketIn(f, .send, side: sender, sender: sender)
+            if _slowPath(current.isDropped) {
+                completePacket(f, p, frame)
+                return
+            }
+        }
+        tcp.receiveInOrder(p)
+        if p.pointee.payloadLength > 0 { takeInOrder(f, 1 &- sender, p, isPlain: isPlain) }
+        if UInt32(f.pointee.receiveMask) & BuiltInEvent.packetIn != 0 {
+            raisePacketIn(f, .receive, side: 1 &- sender, sender: sender)
+            if _slowPath(current.isDropped) {
+                completePacket(f, p, frame)
+                return
+            }
+        }
+        if settings.forwards {
+            completePacket(f, p, frame)
+        } else {
+            endPacket()
+        }
+    }
+
+    /// What the flow remembers of every packet.
+    @_transparent
+    private func account(_ f: FlowPointer, _ p: UnsafePointer<Packet>, _ sender: Int) {
         f.pointee.lastSeen = now
         f.packets(sender).pointee &+= 1
         let (sum, overflow) = f.overhead(sender).pointee.addingReportingOverflow(
             p.pointee.wireLength &- UInt32(p.pointee.payloadLength))
         f.overhead(sender).pointee = sum
         if overflow { f.overheadCarry(sender).pointee &+= 1 }
-        f.pointee.flags = f.pointee.flags.subtracting(.lastToServer).union(.direction(sender))
         f.interface(sender).pointee = p.pointee.port
+    }
+
+    /// A segment of a known flow that is not the next one, or not plain to be:
+    /// §2, steps 6 to 9.
+    @inline(never)
+    func advanceSlowly(
+        _ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?
+    ) {
+        let f = flow(found)
+        if now &- f.pointee.lastSeen >= longSilence || f.pointee.flags.contains(.lingering), endedBefore(found) {
+            handleStranger(p, frame)
+            return
+        }
+        account(f, p, sender)
+        f.pointee.flags = f.pointee.flags.subtracting(.lastToServer).union(.direction(sender))
         if f.pointee.flags.contains(.passing) {
             pass(found, p, sender, frame)
             return
         }
-
         let tcp = TCPEmulation(f.connection, f.history, sender: sender)
-        // Bytes that fill a hole may repeat some behind it: not here.
-        if tcp.isNextInOrder(p), !p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt),
-            f.pointee.bits.isDisjoint(with: p.pointee.payloadLength == 0 ? .holds : [.holds, .hole(receiver)])
-        {
-            beginPacket(p, flow: found, sender: sender)
-            tcp.sendInOrder(p)
-            if UInt32(f.pointee.sendMask) & BuiltInEvent.packetIn != 0 {
-                raisePacketIn(f, .send, side: sender, sender: sender)
-            }
-            if !current.isDropped {
-                tcp.receiveInOrder(p)
-                if p.pointee.payloadLength > 0 { takeInOrder(found, receiver, p, isPlain: isPlain) }
-                if UInt32(f.pointee.receiveMask) & BuiltInEvent.packetIn != 0 {
-                    raisePacketIn(f, .receive, side: receiver, sender: sender)
-                }
-            }
-            if !current.isDropped, !settings.forwards {
-                endPacket()
-                return
-            }
-            completePacket(found, p, frame)
-        } else {
-            advanceSlowly(found, p, tcp, sender, frame)
-        }
-    }
-
-    @inline(never)
-    private func advanceSlowly(
-        _ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ tcp: TCPEmulation, _ sender: Int,
-        _ frame: UnsafePointer<mos_io_frame>?
-    ) {
-        let f = flow(found)
         let receiver = 1 &- sender
         let before = tcp.S.pointee.state
         let receiverBefore = tcp.R.pointee.state
@@ -522,7 +591,8 @@ extension Context {
                 | (tcp.S.pointee.state != before ? BuiltInEvent.stateChange : 0), .send, side: sender, sender: sender)
         if starting { f.pointee.flags.remove(.starting) }
         if current.isDropped {
-            completePacket(found, p, frame)
+            notePrediction(f)
+            completePacket(f, p, frame)
             return
         }
 
@@ -550,7 +620,19 @@ extension Context {
             f, BuiltInEvent.packetIn | (starting ? BuiltInEvent.connectionStart : 0)
                 | (changed ? BuiltInEvent.stateChange : 0), .receive, side: receiver, sender: sender)
         if f.pointee.flags.contains(.extended) { settleEarlyAcknowledgement(found, receiver) }
-        completePacket(found, p, frame)
+        notePrediction(f)
+        completePacket(f, p, frame)
+    }
+
+    /// Keeps the note of where the next segment can be foreseen: not where
+    /// bytes are held behind a hole, since those that fill it may repeat some
+    /// of them.
+    @inline(__always)
+    func notePrediction(_ f: FlowPointer) {
+        let isWatched = f.pointee.bits.isDisjoint(with: .holds) && f.pointee.flags.isDisjoint(with: .passing)
+        f.pointee.connection.notePrediction(
+            isWatched && f.pointee.bits.isDisjoint(with: .hole(Sender.client)),
+            isWatched && f.pointee.bits.isDisjoint(with: .hole(Sender.server)))
     }
 
     /// A RST that its receiver takes although it is not at the next number
@@ -570,9 +652,9 @@ extension Context {
 
     /// Forwards, and ends the flow if both ends are through. Without a frame
     /// it has left before: in fragments, or as the SYN of the next connection.
-    @inline(__always)
-    private func completePacket(_ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
-        let f = flow(found)
+    @inline(never)
+    private func completePacket(_ f: FlowPointer, _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>?) {
+        let found = current.flow
         if current.isDropped {
             (portStats + Int(p.pointee.port)).pointee.drop_app &+= 1
         } else if settings.forwards, let frame {

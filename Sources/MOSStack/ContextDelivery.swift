@@ -33,19 +33,19 @@ extension Context {
         }
     }
 
-    /// `MOS_ON_PKT_IN`, which most packets raise alone.
+    /// `MOS_ON_PKT_IN`, which most packets raise alone, where the flow's mask
+    /// for the hook has it: then the flow has a socket.
     @inline(__always)
     func raisePacketIn(_ f: FlowPointer, _ hook: Hook, side: Int, sender: Int) {
-        let at = f.pointee.firstSocket
-        if at == poolNil { return }
-        let s = socket(at)
-        if f.pointee.bits.contains(.several)
-            || !dispatcher.dispatchPacketIn(
-                s.set(hook), handle, socket: Int32(bitPattern: at), side: Int32(truncatingIfNeeded: side),
-                unless: s.pointee.flags.contains(.stopped(side)))
+        let s = f.ownSocket
+        if !f.pointee.bits.contains(.several), !s.pointee.flags.contains(.stopped(side)),
+            dispatcher.dispatchPacketIn(
+                s.set(hook), handle, socket: Int32(bitPattern: f.pointee.firstSocket),
+                side: Int32(truncatingIfNeeded: side))
         {
-            raisePacketInSlowly(f, hook, side: side, sender: sender)
+            return
         }
+        raisePacketInSlowly(f, hook, side: side, sender: sender)
     }
 
     @inline(never)
@@ -56,11 +56,18 @@ extension Context {
     @inline(never)
     private func raiseSeveral(_ f: FlowPointer, _ events: UInt32, _ hook: Hook, side: Int, sender: Int) {
         var left = events
-        while left != 0 {
-            let bit = left & (0 &- left)
-            left &= left &- 1
+        while true {
             // Anew for each: a handler may have registered for a later one.
-            if mask(f, hook) & bit != 0 { raiseOne(f, bit, hook, side: side, sender: sender) }
+            let wanted = left & mask(f, hook)
+            if wanted == 0 { return }
+            let bit = wanted & (0 &- wanted)
+            // Those after it.
+            left &= 0 &- (bit << 1)
+            if bit == BuiltInEvent.packetIn {
+                raisePacketIn(f, hook, side: side, sender: sender)
+            } else {
+                raiseOne(f, bit, hook, side: side, sender: sender)
+            }
         }
     }
 
@@ -163,10 +170,7 @@ extension Context {
         let f = flow(UInt32(newData[at] >> 1))
         csys_prefetch_write(f)
         csys_prefetch_write(f.buffer(Int(newData[at] & 1)))
-        if at >= 2, newData[at &- 2] != .max {
-            let first = flow(UInt32(newData[at &- 2] >> 1)).pointee.firstSocket
-            if first != poolNil { csys_prefetch_write(socket(first)) }
-        }
+        csys_prefetch_write(f.ownSocket)
     }
 
     func deliverNewData(_ found: UInt32, _ side: Int) {

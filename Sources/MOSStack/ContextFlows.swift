@@ -32,7 +32,7 @@ extension Context {
             let wanted = wantedSockets(p)
             if wanted > 0 {
                 if let found = start(p, sockets: wanted) {
-                    advance(found, p, Sender.client, frame)
+                    advanceSlowly(found, p, Sender.client, frame)
                     return
                 }
                 stats.pointee.drop_flow_table_full &+= 1
@@ -76,7 +76,7 @@ extension Context {
                 clientSegments: (noSegment, noSegment), serverSegments: (noSegment, noSegment),
                 clientPending: 0, serverPending: 0, bits: [], endReason: 0, clientInterface: p.pointee.port,
                 serverInterface: -1, clientPackets: 0, serverPackets: 0, clientOverhead: 0, serverOverhead: 0,
-                connection: TCPConnection(),
+                connection: TCPConnection(), ownSocket: .unused,
                 history: TCPHistory(), clientLimit: 0, serverLimit: 0, started: now,
                 clientIrregular: 0, serverIrregular: 0, hash: p.pointee.hash, lastSocket: poolNil,
                 clientOverheadCarry: 0, serverOverheadCarry: 0,
@@ -110,6 +110,7 @@ extension Context {
         guard let id = sockets.allocate() else { return }
         let l = socket(listener)
         let f = flow(found)
+        if f.pointee.lastSocket == poolNil { socketOwners[Int(id)] = found &+ 1 }
         sets.retain(l.pointee.nullSet)
         sets.retain(l.pointee.sendSet)
         sets.retain(l.pointee.receiveSet)
@@ -121,8 +122,8 @@ extension Context {
                 next: poolNil, previous: f.pointee.lastSocket, flow: found,
                 nullSet: l.pointee.nullSet, sendSet: l.pointee.sendSet, receiveSet: l.pointee.receiveSet,
                 uctx: nil, read: (0, 0)))
-        socketOptions[Int(id)] = options(l).pointee
-        socketOptions[Int(id)].listener = listener
+        options(id).pointee = options(listener).pointee
+        options(id).pointee.listener = listener
         if f.pointee.lastSocket == poolNil {
             f.pointee.firstSocket = id
         } else {
@@ -146,7 +147,7 @@ extension Context {
         var first = true
         while at != poolNil {
             let s = socket(at)
-            let wanted = options(s).pointee
+            let wanted = options(at).pointee
             if !s.pointee.flags.isSuperset(of: .bothStopped) {
                 null |= s.pointee.nullSet.mask
                 send |= s.pointee.sendSet.mask
@@ -274,7 +275,7 @@ extension Context {
             frame = nil
         }
         if syn.pointee.kind == .tcp { handleStranger(syn, nil) }
-        handleSegment(p, candidate: poolNil, frame: frame)
+        place(p, candidate: poolNil, frame: frame)
     }
 
     private func rememberNextSYN(_ found: UInt32, _ p: UnsafePointer<Packet>, _ sender: Int) {
@@ -404,6 +405,7 @@ extension Context {
         if f.pointee.firstSocket == poolNil {
             f.pointee.endReason = EndReason.stopped.rawValue
             f.pointee.flags.insert(.passing)
+            notePrediction(f)
             f.pointee.flags.remove(.clientQueued)
             f.pointee.flags.remove(.serverQueued)
             strikeOut(found)
@@ -433,6 +435,7 @@ extension Context {
         sets.release(s.pointee.sendSet)
         sets.release(s.pointee.receiveSet)
         s.pointee.kind = .unused
+        socketOwners[Int(id)] = 0
         sockets.free(id)
     }
 
@@ -497,6 +500,7 @@ extension Context {
             freeSocket(at)
             at = next
         }
+        f.pointee.firstSocket = poolNil
         freeBuffers(found)
         wheel.cancel(found)
         _ = index.remove(hash: f.pointee.hash, index: found)

@@ -208,21 +208,21 @@ extension Context {
         case Int32(MOS_TIMESTAMP.rawValue):
             try put(UInt32(truncatingIfNeeded: flow(s.pointee.flow).pointee.lastSeen / 1000), value, length)
         case Int32(MOS_INFO_CLIBUF.rawValue):
-            try putInfo(s, 0, value, length)
+            try putInfo(id, s, 0, value, length)
         case Int32(MOS_INFO_SVRBUF.rawValue):
-            try putInfo(s, 1, value, length)
+            try putInfo(id, s, 1, value, length)
         case Int32(MOS_FRAGINFO_CLIBUF.rawValue):
-            try putRanges(s, 0, value, length)
+            try putRanges(id, s, 0, value, length)
         case Int32(MOS_FRAGINFO_SVRBUF.rawValue):
-            try putRanges(s, 1, value, length)
+            try putRanges(id, s, 1, value, length)
         case Int32(MOS_CLIBUF.rawValue):
-            try put(Int32(bitPattern: options(s).pointee.limit.0), value, length)
+            try put(Int32(bitPattern: options(UInt32(bitPattern: id)).pointee.limit.0), value, length)
         case Int32(MOS_SVRBUF.rawValue):
-            try put(Int32(bitPattern: options(s).pointee.limit.1), value, length)
+            try put(Int32(bitPattern: options(UInt32(bitPattern: id)).pointee.limit.1), value, length)
         case Int32(MOS_CLIOVERLAP.rawValue):
-            try put(Int32(options(s).pointee.overlap.0), value, length)
+            try put(Int32(options(UInt32(bitPattern: id)).pointee.overlap.0), value, length)
         case Int32(MOS_SVROVERLAP.rawValue):
-            try put(Int32(options(s).pointee.overlap.1), value, length)
+            try put(Int32(options(UInt32(bitPattern: id)).pointee.overlap.1), value, length)
         default:
             try put(Int32(s.pointee.flags.contains(.keepsHistory) ? 1 : 0), value, length)
         }
@@ -236,11 +236,11 @@ extension Context {
 
     /// `MOS_INFO_CLIBUF` / `_SVRBUF`.
     private func putInfo(
-        _ s: SocketPointer, _ side: Int, _ value: UnsafeMutableRawPointer, _ length: UnsafeMutablePointer<UInt32>
+        _ id: Int32, _ s: SocketPointer, _ side: Int, _ value: UnsafeMutableRawPointer, _ length: UnsafeMutablePointer<UInt32>
     ) throws(Errno) {
         guard length.pointee == UInt32(MemoryLayout<tcp_buf_info>.size) else { throw .invalid }
         let f = flow(s.pointee.flow)
-        guard options(s).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)), f.side(side).pointee.state.knowsPeer
+        guard options(UInt32(bitPattern: id)).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)), f.side(side).pointee.state.knowsPeer
             || f.pointee.flags.contains(.ending)
         else { throw .noData }
         let end = f.streamEnd(side)
@@ -255,10 +255,10 @@ extension Context {
 
     /// `MOS_FRAGINFO_CLIBUF` / `_SVRBUF`.
     private func putRanges(
-        _ s: SocketPointer, _ side: Int, _ value: UnsafeMutableRawPointer, _ length: UnsafeMutablePointer<UInt32>
+        _ id: Int32, _ s: SocketPointer, _ side: Int, _ value: UnsafeMutableRawPointer, _ length: UnsafeMutablePointer<UInt32>
     ) throws(Errno) {
         let f = flow(s.pointee.flow)
-        guard options(s).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)) else { throw .noData }
+        guard options(UInt32(bitPattern: id)).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)) else { throw .noData }
         materialize(f, side)
         let stride = MemoryLayout<tcp_ring_fragment>.stride
         let room = Int(length.pointee) / stride

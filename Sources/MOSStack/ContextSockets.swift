@@ -55,9 +55,10 @@ extension Context {
             to: SocketRecord(
                 kind: kind, families: families, flags: [.keepsHistory], next: poolNil, previous: poolNil,
                 flow: poolNil, nullSet: .empty, sendSet: .empty, receiveSet: .empty, uctx: nil, read: (0, 0)))
-        socketOptions[Int(id)] = SocketOptions(
-            listener: poolNil, overlap: (UInt8(MOS_OVERLAP_POLICY_FIRST), UInt8(MOS_OVERLAP_POLICY_FIRST)),
-            limit: (limit, limit))
+        options(id).initialize(
+            to: SocketOptions(
+                listener: poolNil, overlap: (UInt8(MOS_OVERLAP_POLICY_FIRST), UInt8(MOS_OVERLAP_POLICY_FIRST)),
+                limit: (limit, limit)))
         socket(id).noteMute(0, limit: limit)
         socket(id).noteMute(1, limit: limit)
         return Int32(bitPattern: id)
@@ -72,16 +73,7 @@ extension Context {
             s.pointee.flags.insert(.closed)
             dispatcher.abandon(socket: id, side: Int32(MOS_SIDE_BOTH))
             // No handler of its active sockets is called again.
-            for at in 0..<sockets.highWater {
-                let active = socket(at)
-                if active.pointee.kind == .monitorActive, options(active).pointee.listener == UInt32(bitPattern: id),
-                    !active.pointee.flags.isSuperset(of: .bothStopped)
-                {
-                    active.pointee.flags.formUnion(.bothStopped)
-                    dispatcher.abandon(socket: Int32(bitPattern: at), side: Int32(MOS_SIDE_BOTH))
-                    queueStop(active.pointee.flow)
-                }
-            }
+            for active in 0..<sockets.highWater { stop(active, of: UInt32(bitPattern: id)) }
             closeLater(UInt32(bitPattern: id))
         case .monitorRaw:
             s.pointee.flags.insert(.closed)
@@ -91,6 +83,17 @@ extension Context {
             throw .badSocket
         }
         refreshOrphans()
+    }
+
+    /// If the socket is an active one of this listener.
+    private func stop(_ id: UInt32, of listener: UInt32) {
+        let s = socket(id)
+        guard s.pointee.kind == .monitorActive, options(id).pointee.listener == listener,
+            !s.pointee.flags.isSuperset(of: .bothStopped)
+        else { return }
+        s.pointee.flags.formUnion(.bothStopped)
+        dispatcher.abandon(socket: Int32(bitPattern: id), side: Int32(MOS_SIDE_BOTH))
+        queueStop(s.pointee.flow)
     }
 
     /// Frees a closed listener or raw socket: at once, or after the handlers
@@ -248,6 +251,16 @@ extension Context {
         try find(id).pointee.uctx = value
     }
 
+    /// What `mtcp_get_uctx` is asked for most: of the current flow's own
+    /// socket, when it has no other. nil: none, or not that.
+    @inline(__always)
+    public func currentUserContext(_ id: Int32) -> UnsafeMutableRawPointer? {
+        guard current.flow != poolNil else { return nil }
+        let f = flow(current.flow)
+        guard f.pointee.firstSocket == UInt32(bitPattern: id), !f.pointee.bits.contains(.several) else { return nil }
+        return f.ownSocket.pointee.uctx
+    }
+
     public func userContext(_ id: Int32) throws(Errno) -> UnsafeMutableRawPointer? {
         try find(id).pointee.uctx
     }
@@ -277,7 +290,7 @@ extension Context {
         case Int32(MOS_CLIBUF.rawValue), Int32(MOS_SVRBUF.rawValue):
             guard number >= 0, number <= settings.rmemMax else { throw .invalid }
             let side = name == Int32(MOS_CLIBUF.rawValue) ? 0 : 1
-            setBuffer(s, side, UInt32(number))
+            setBuffer(UInt32(bitPattern: id), side, UInt32(number))
         case Int32(MOS_FRAG_CLIBUF.rawValue), Int32(MOS_FRAG_SVRBUF.rawValue):
             guard number >= 0 else { throw .invalid }
             let side = name == Int32(MOS_FRAG_CLIBUF.rawValue) ? 0 : 1
@@ -286,15 +299,15 @@ extension Context {
             } else {
                 s.pointee.flags.remove(.rangesOnly(side))
             }
-            s.noteMute(side, limit: options(s).pointee.limit(side))
+            s.noteMute(side, limit: options(UInt32(bitPattern: id)).pointee.limit(side))
         case Int32(MOS_CLIOVERLAP.rawValue), Int32(MOS_SVROVERLAP.rawValue):
             guard number >= 0, number < Int32(MOS_OVERLAP_CNT) || number == Int32(MOS_OVERLAP_POLICY_LINUX) else {
                 throw .invalid
             }
             if name == Int32(MOS_CLIOVERLAP.rawValue) {
-                options(s).pointee.overlap.0 = UInt8(number)
+                options(UInt32(bitPattern: id)).pointee.overlap.0 = UInt8(number)
             } else {
-                options(s).pointee.overlap.1 = UInt8(number)
+                options(UInt32(bitPattern: id)).pointee.overlap.1 = UInt8(number)
             }
         default:
             guard number == 0 || number == 1 else { throw .invalid }
@@ -304,9 +317,10 @@ extension Context {
     }
 
     /// `MOS_CLIBUF` / `MOS_SVRBUF`. On an active socket it works at once.
-    private func setBuffer(_ s: SocketPointer, _ side: Int, _ bytes: UInt32) {
-        let old = options(s).pointee.limit(side)
-        options(s).pointee.setLimit(side, bytes)
+    private func setBuffer(_ id: UInt32, _ side: Int, _ bytes: UInt32) {
+        let s = socket(id)
+        let old = options(id).pointee.limit(side)
+        options(id).pointee.setLimit(side, bytes)
         s.noteMute(side, limit: bytes)
         guard s.pointee.kind == .monitorActive else { return }
         let f = flow(s.pointee.flow)

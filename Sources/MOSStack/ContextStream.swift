@@ -16,28 +16,31 @@ extension Context {
     /// Payload that begins where the receiver's stream ends, with nothing out
     /// of order behind it: the road of nearly every segment.
     @inline(__always)
-    func takeInOrder(_ found: UInt32, _ receiver: Int, _ p: UnsafePointer<Packet>, isPlain: Bool) {
-        let f = flow(found)
+    func takeInOrder(_ f: FlowPointer, _ receiver: Int, _ p: UnsafePointer<Packet>, isPlain: Bool) {
         let length = UInt32(p.pointee.payloadLength)
-        if f.pointee.bits.isDisjoint(with: .irregular(receiver)),
+        let bits = f.pointee.bits
+        if bits.isDisjoint(with: .concerned(receiver)), isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength {
+            // Counted, and that is all.
+            let side = f.side(receiver)
+            side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
+            f.pending(receiver).pointee &+= length
+            if _slowPath(f.pending(receiver).pointee > 1 << 30) { materialize(f, receiver) }
+            return
+        }
+        if bits.isDisjoint(with: .irregular(receiver)),
             isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength, segmentCount < Context.segmentRoom,
             // What is listed has to be settled at the burst's end.
             newDataCount < Context.newDataRoom || f.pointee.flags.contains(.queued(receiver))
         {
             let side = f.side(receiver)
             side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
-            if f.pointee.bits.contains(.keeps(receiver)) {
-                append(f, receiver, p.pointee.frame + Int(p.pointee.payloadOffset), length)
-                f.pending(receiver).pointee &+= length
-                queueNewData(found, receiver)
-            } else {
-                f.pending(receiver).pointee &+= length
-                if f.pending(receiver).pointee > 1 << 30 { materialize(f, receiver) }
-            }
+            append(f, receiver, p.pointee.frame + Int(p.pointee.payloadOffset), length)
+            f.pending(receiver).pointee &+= length
+            queueNewData(current.flow, receiver)
             return
         }
         f.irregular(1 &- receiver).pointee &+= Int64(length)
-        takePayload(found, receiver, 1 &- receiver, p, f.streamEnd(receiver))
+        takePayload(current.flow, receiver, 1 &- receiver, p, f.streamEnd(receiver))
     }
 
     @inline(__always)
@@ -185,7 +188,7 @@ extension Context {
     private func followsLinux(_ f: FlowPointer, _ side: Int) -> Bool {
         let first = f.pointee.firstSocket
         guard first != poolNil else { return false }
-        let overlap = options(socket(first)).pointee.overlap
+        let overlap = options(first).pointee.overlap
         return (side == 0 ? overlap.0 : overlap.1) == UInt8(MOS_OVERLAP_POLICY_LINUX)
     }
 

@@ -1,12 +1,13 @@
-// One TCP connection, in five cache lines. The first two are what every
-// packet touches; the rest is reached when there is payload to keep, an event
-// other than a packet, or an end.
+// One TCP connection, in six cache lines. The first two are what every
+// packet touches, the third what a handler does; the rest is reached when
+// there is payload to keep, an event other than a packet, or an end.
 //
 //     0  identity, time, masks, pending work, counters
 //    64  both ends (TCPConnection)
-//   128  numbers that few packets need, limits, the time of the first packet
-//   192  receive buffer of the client
-//   256  receive buffer of the server
+//   128  the flow's own socket: that of the first listener
+//   192  numbers that few packets need, limits, the time of the first packet
+//   256  receive buffer of the client
+//   320  receive buffer of the server
 
 import MOSStorage
 import MOSTCP
@@ -71,7 +72,7 @@ struct FlowBits: OptionSet {
     /// Payload is kept and read, by buffer.
     static let clientKeeps = FlowBits(rawValue: 1 << 2)
     static let serverKeeps = FlowBits(rawValue: 1 << 3)
-    /// More than one socket.
+    /// There are sockets in the chain besides the flow's own, or were.
     static let several = FlowBits(rawValue: 1 << 4)
     /// Ranges are kept without payload (`MOS_FRAG_CLIBUF` 0), by buffer.
     static let clientRanges = FlowBits(rawValue: 1 << 5)
@@ -84,6 +85,9 @@ struct FlowBits: OptionSet {
     /// What makes in-order payload irregular.
     @inline(__always)
     static func irregular(_ side: Int) -> FlowBits { FlowBits(rawValue: 0x21 &<< UInt8(truncatingIfNeeded: side)) }
+    /// What makes in-order payload more than a number: irregular, or kept.
+    @inline(__always)
+    static func concerned(_ side: Int) -> FlowBits { FlowBits(rawValue: 0x25 &<< UInt8(truncatingIfNeeded: side)) }
     @inline(__always)
     static func ranges(_ side: Int) -> FlowBits { FlowBits(rawValue: 0x20 &<< UInt8(truncatingIfNeeded: side)) }
     @inline(__always)
@@ -136,6 +140,9 @@ struct FlowRecord {
     var serverOverhead: UInt32
 
     var connection: TCPConnection
+
+    /// The first of the chain, unless it has left that.
+    var ownSocket: SocketRecord
 
     // MARK: Now and then
 
@@ -238,6 +245,11 @@ extension FlowPointer {
         (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: T.self) + side
     }
 
+    @inline(__always)
+    var ownSocket: SocketPointer {
+        (UnsafeMutableRawPointer(self) + FlowLayout.ownSocket).assumingMemoryBound(to: SocketRecord.self)
+    }
+
     /// The receive buffer of a side: it holds what the other end sent.
     @inline(__always)
     func buffer(_ side: Int) -> UnsafeMutablePointer<StreamBuffer> {
@@ -314,9 +326,10 @@ enum FlowLayout {
     static let packets = 48
     static let overhead = 56
     static let connection = 64
-    static let history = 128
-    static let limits = 144
-    static let irregular = 160
-    static let overheadCarry = 184
-    static let buffers = 192
+    static let ownSocket = 128
+    static let history = 192
+    static let limits = 208
+    static let irregular = 224
+    static let overheadCarry = 248
+    static let buffers = 256
 }

@@ -49,8 +49,7 @@ struct SocketFlags: OptionSet {
     static func rangesOnly(_ side: Int) -> SocketFlags { side == 0 ? .clientRangesOnly : .serverRangesOnly }
 }
 
-/// A socket of any kind; its index in the pool is its id. One cache line: what
-/// packets and reading touch.
+/// A socket of any kind. One cache line: what packets and reading touch.
 struct SocketRecord {
     var kind: SocketKind
     var families: Families
@@ -66,10 +65,16 @@ struct SocketRecord {
     var uctx: UnsafeMutableRawPointer?
     /// Active: read positions. Listener: unused.
     var read: (UInt64, UInt64)
+
+    /// None.
+    static var unused: SocketRecord {
+        SocketRecord(
+            kind: .unused, families: [], flags: [], next: poolNil, previous: poolNil, flow: poolNil,
+            nullSet: .empty, sendSet: .empty, receiveSet: .empty, uctx: nil, read: (0, 0))
+    }
 }
 
-/// The rest of a socket, kept beside under the same index
-/// (`Context.options(_:)`).
+/// The rest of a socket, kept beside (`Context.options(_:)`).
 struct SocketOptions {
     /// Active: its listener.
     var listener: UInt32

@@ -88,6 +88,11 @@ public struct FixedPool<Element> {
         index < fresh && links[Int(index)] == Self.taken
     }
 
+    /// What `allocate` will give next, if it gives one and nothing is freed
+    /// before.
+    @inline(__always)
+    public var next: UInt32 { freeHead != 0 ? freeHead &- 1 : fresh }
+
     /// Indexes from this one on were never used; for walking all records.
     public var highWater: UInt32 { fresh }
 

@@ -86,6 +86,12 @@ public struct TimingWheel {
         Int(index) < capacity && nodes[Int(index)].previous != 0
     }
 
+    /// Asks the processor for the node, which will be scheduled or cancelled.
+    @inline(__always)
+    public func prefetch(_ index: UInt32) {
+        csys_prefetch_write(nodes + Int(index))
+    }
+
     /// Puts the node at `deadline` (ns), or moves it there. A deadline that
     /// has passed expires with the next tick. An index outside the capacity is
     /// ignored.

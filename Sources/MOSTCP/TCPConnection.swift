@@ -19,6 +19,19 @@ public struct TCPConnection {
     public var server = TCPSide()
 
     public init() {}
+
+    /// Concludes anew at which ends segments can be foreseen (header
+    /// prediction, Van Jacobson 1990): both ends established, their windows
+    /// known, nothing signed. `client` and `server` are false where something
+    /// else is in the way of the segments that arrive there.
+    @inline(__always)
+    public mutating func notePrediction(_ client: Bool, _ server: Bool) {
+        let isOpen = self.client.state == .established && self.server.state == .established
+            && self.client.flags.intersection(self.server.flags).contains(.edge)
+            && self.client.flags.union(self.server.flags).isDisjoint(with: .signs)
+        if isOpen && client { self.client.flags.insert(.predictable) } else { self.client.flags.remove(.predictable) }
+        if isOpen && server { self.server.flags.insert(.predictable) } else { self.server.flags.remove(.predictable) }
+    }
 }
 
 /// The two numbers of each end that few packets need, kept apart so that the
@@ -68,28 +81,34 @@ public struct TCPEmulation {
 
     // MARK: Judging
 
-    /// Whether the segment is the next one of a connection whose ends are both
-    /// established, acceptable, with nothing but ACK and PSH set; otherwise it
-    /// needs the full examination.
+    /// Whether the segment is the next one where it can be foreseen,
+    /// acceptable, with nothing but ACK and PSH set, and acknowledges nothing
+    /// that its sender was not seen to get; otherwise it needs the full
+    /// examination.
     @inline(__always)
     public func isNextInOrder(_ p: UnsafePointer<Packet>) -> Bool {
-        guard p.pointee.flags & ~TCPFlags.psh == TCPFlags.ack,
-            S.pointee.state == .established, R.pointee.state == .established,
-            p.pointee.sequence == R.pointee.rcvNxt,
+        let flags = R.pointee.flags
+        // (Where it is not so, a call follows: the registers are for here.)
+        if _slowPath(!flags.contains(.predictable)) || _slowPath(p.pointee.flags & ~TCPFlags.psh != TCPFlags.ack)
+            || _slowPath(p.pointee.sequence != R.pointee.rcvNxt)
             // SND.UNA <= SEG.ACK <= SND.NXT (§3.10.7.4).
-            p.pointee.acknowledgement &- R.pointee.sndUna <= R.pointee.sndNxt &- R.pointee.sndUna,
-            R.pointee.flags.contains(.edge)
-        else { return false }
+            || _slowPath(p.pointee.acknowledgement &- R.pointee.sndUna > R.pointee.sndNxt &- R.pointee.sndUna)
+            || _slowPath(p.pointee.acknowledgement.follows(S.pointee.rcvNxt))
+        {
+            return false
+        }
         let length = UInt32(p.pointee.payloadLength)
         if length != 0 {
-            if (p.pointee.sequence &+ length).follows(R.pointee.windowEdge) || p.pointee.mayBeSigned { return false }
+            if _slowPath((p.pointee.sequence &+ length).follows(R.pointee.windowEdge)) || _slowPath(p.pointee.mayBeSigned) {
+                return false
+            }
         }
-        if R.pointee.flags.contains(.tsRecent) {
+        if flags.contains(.tsRecent) {
             var value: UInt32 = 0
             var echo: UInt32 = 0
             if p.pointee.timestamps(value: &value, echo: &echo) {
                 // Signed: the clock of the sender must not have gone back.
-                if value.precedes(R.pointee.tsRecent) { return false }
+                if _slowPath(value.precedes(R.pointee.tsRecent)) { return false }
                 if !p.pointee.sequence.follows(R.pointee.lastAckSent) { R.pointee.tsRecent = value }
             }
         }
@@ -101,14 +120,19 @@ public struct TCPEmulation {
     public func sendInOrder(_ p: UnsafePointer<Packet>) {
         let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
         S.pointee.sndNxt = SequenceNumber.furthest(end, S.pointee.sndNxt)
-        advertise(p, p.pointee.acknowledgement)
+        let ack = p.pointee.acknowledgement
+        let window = UInt32(p.pointee.window) &<< UInt32(S.pointee.windowScale)
+        S.pointee.windowEdge = SequenceNumber.furthest(ack &+ window, S.pointee.windowEdge)
+        S.pointee.lastAckSent = SequenceNumber.furthest(ack, S.pointee.lastAckSent)
+        S.pointee.maxWindow = max(window, S.pointee.maxWindow)
         S.pointee.flags.insert(.heard)
     }
 
     /// `receive` for a segment that is the next in order.
     @inline(__always)
     public func receiveInOrder(_ p: UnsafePointer<Packet>) {
-        R.pointee.sndUna = SequenceNumber.furthest(p.pointee.acknowledgement, R.pointee.sndUna)
+        // Not before SND.UNA: `isNextInOrder` has looked.
+        R.pointee.sndUna = p.pointee.acknowledgement
     }
 
     /// The full examination.
@@ -682,6 +706,8 @@ public struct TCPEmulation {
 
     /// RFC 7323 §4.3: TS.Recent follows in-order segments.
     public func rememberTimestamp(_ p: UnsafePointer<Packet>) {
+        // `sendSYN` has seen whether it has any.
+        if p.pointee.flags & TCPFlags.syn != 0, !S.pointee.flags.contains(.timestamps) { return }
         var value: UInt32 = 0
         var echo: UInt32 = 0
         guard p.pointee.timestamps(value: &value, echo: &echo) else { return }

@@ -16,12 +16,12 @@ public struct TCPSide {
     /// advertised. It does not move back: a receiver honours what it once
     /// announced (RFC 7323 §2.4). Valid with `.edge`.
     public var windowEdge: SequenceNumber = 0
-    /// The last acknowledgement that this end sent (Last.ACK.sent of RFC
-    /// 7323 §4.3). Valid with `.edge`.
-    public var lastAckSent: SequenceNumber = 0
     /// RFC 7323 §4.3 TS.Recent: the timestamp of this end's peer. Valid with
     /// `.tsRecent`.
     public var tsRecent: UInt32 = 0
+    /// The last acknowledgement that this end sent (Last.ACK.sent of RFC
+    /// 7323 §4.3). Valid with `.edge`.
+    public var lastAckSent: SequenceNumber = 0
     /// The largest window that this end has advertised, bytes.
     public var maxWindow: UInt32 = 0
     public var state: TCPState = .listen
@@ -62,6 +62,9 @@ public struct TCPSide {
         /// This end, of which no SYN was seen, has answered the peer's SYN
         /// with something that the peer does not accept.
         public static let answeredElse = Flags(rawValue: 1 << 13)
+        /// The peer's next segment in order needs no more than a few
+        /// comparisons: `TCPConnection.notePrediction(_:_:)`.
+        public static let predictable = Flags(rawValue: 1 << 14)
     }
 
     public init() {}

@@ -1,3 +1,4 @@
+import CSys
 import XCTest
 @testable import MOSStorage
 
@@ -14,6 +15,30 @@ final class FixedPoolTests: XCTestCase {
         XCTAssertEqual(pool.allocate(), 3)
         XCTAssertEqual(pool.allocate(), 1)
         XCTAssertNil(pool.allocate())
+    }
+
+    func testNextIsWhatAllocateGives() throws {
+        var pool = try XCTUnwrap(FixedPool<UInt64>(capacity: 3))
+        defer { pool.destroy() }
+        for _ in 0..<3 {
+            let next = pool.next
+            XCTAssertEqual(pool.allocate(), next)
+        }
+        pool.free(0)
+        pool.free(2)
+        XCTAssertEqual(pool.next, 2)
+        XCTAssertEqual(pool.allocate(), 2)
+        XCTAssertEqual(pool.next, 0)
+    }
+
+    func testALargeReservationBeginsWithALargePage() throws {
+        for size in [4 << 20, 5_000_000, 9_000_001] {
+            let memory = try XCTUnwrap(csys_reserve(size))
+            XCTAssertEqual(UInt(bitPattern: memory) % (2 << 20), 0)
+            memory.storeBytes(of: 1, toByteOffset: 0, as: UInt8.self)
+            memory.storeBytes(of: 1, toByteOffset: size - 1, as: UInt8.self)
+            csys_unreserve(memory, size)
+        }
     }
 
     func testBadFreesAreIgnored() throws {

@@ -12,4 +12,32 @@ final class TCPStateTests: XCTestCase {
         XCTAssertEqual(MemoryLayout<TCPSide>.stride, 32)
         XCTAssertEqual(MemoryLayout<TCPConnection>.size, 64)
     }
+
+    private func predictable(_ connection: TCPConnection, _ client: Bool = true, _ server: Bool = true) -> [Bool] {
+        var connection = connection
+        connection.notePrediction(client, server)
+        return [connection.client, connection.server].map { $0.flags.contains(.predictable) }
+    }
+
+    func testSegmentsAreForeseenOnlyBetweenEstablishedEndsWhoseWindowsAreKnown() {
+        var connection = TCPConnection()
+        connection.client.flags = [.iss, .edge, .predictable]
+        connection.server.flags = [.iss, .edge, .predictable]
+        for state in (0...10).compactMap({ TCPState(rawValue: UInt8($0)) }) {
+            connection.client.state = .established
+            connection.server.state = state
+            XCTAssertEqual(predictable(connection), [state == .established, state == .established])
+            swap(&connection.client.state, &connection.server.state)
+            XCTAssertEqual(predictable(connection), [state == .established, state == .established])
+        }
+        connection.client.state = .established
+        connection.server.state = .established
+        XCTAssertEqual(predictable(connection, false, true), [false, true])
+        XCTAssertEqual(predictable(connection, true, false), [true, false])
+        var windowless = connection
+        windowless.server.flags.remove(.edge)
+        XCTAssertEqual(predictable(windowless), [false, false])
+        connection.client.flags.insert(.signs)
+        XCTAssertEqual(predictable(connection), [false, false])
+    }
 }
