@@ -24,7 +24,7 @@ extension Context {
 
     /// Packets that are looked up together, and what they need asked for: as
     /// many as the processor can wait for at a time.
-    static var group: Int { 4 }
+    private static var group: Int { 4 }
     /// How many groups ahead of the packets that are handled others are parsed
     /// (and the index asked for), looked up (and their flows asked for), the
     /// flows' sockets asked for, and what these point to; and how many groups
@@ -308,9 +308,7 @@ extension Context {
         }
     }
 
-    private func refuseChecksum(
-        _ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>
-    ) {
+    private func refuseChecksum(_ p: UnsafeMutablePointer<Packet>, _ frame: UnsafePointer<mos_io_frame>) {
         let port = portStats + Int(p.pointee.port)
         if p.pointee.ipVersion == 4, !p.pointee.ipVouched, !p.pointee.verifyIPChecksum() {
             // §2, 3: not even forwarded.
@@ -532,8 +530,7 @@ extension Context {
         f.interface(sender).pointee = p.pointee.port
     }
 
-    /// A segment of a known flow that is not the next one, or not plain to be:
-    /// §2, steps 6 to 9.
+    /// A segment of a known flow that is not foreseen: §2, steps 6 to 9.
     @inline(never)
     func advanceSlowly(
         _ found: UInt32, _ p: UnsafeMutablePointer<Packet>, _ sender: Int, _ frame: UnsafePointer<mos_io_frame>?

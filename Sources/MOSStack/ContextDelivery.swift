@@ -171,6 +171,8 @@ extension Context {
         csys_prefetch_write(f)
         csys_prefetch_write(f.buffer(Int(newData[at] & 1)))
         csys_prefetch_write(f.ownSocket)
+        guard at >= 2, newData[at &- 2] != .max else { return }
+        csys_prefetch(socketOwners + Int(flow(UInt32(newData[at &- 2] >> 1)).pointee.firstSocket))
     }
 
     func deliverNewData(_ found: UInt32, _ side: Int) {

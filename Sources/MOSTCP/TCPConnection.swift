@@ -208,8 +208,9 @@ public struct TCPEmulation {
             }
             // A number that was only concluded gives way to the server's own
             // word, unless the server has gone on from it
-            // and the client has gone along.
+            // and the client has gone along, or bytes have their place by it.
             if ack, !hasISS || S.pointee.flags.contains(.issInferred), acknowledgesOurSYN(p),
+                !hasISS || R.pointee.rcvNxt == H.pointee.iss(sender) &+ 1 || p.pointee.sequence == H.pointee.iss(sender),
                 R.pointee.state == .synSent || R.pointee.state == .synReceived || !S.pointee.flags.contains(.heard)
                     || !R.pointee.flags.contains(.heard) || p.pointee.sequence == H.pointee.iss(sender)
             {
