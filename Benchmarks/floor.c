@@ -14,10 +14,10 @@
 #include <nmmintrin.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "../tests-c/gen/checksum.h"
 #include "bench.h"
+#include "large_pages.h"
 
 #define BURST 64
 #define AHEAD 8
@@ -247,29 +247,15 @@ static inline __attribute__((always_inline)) void pass(struct table *t, const st
         }
 }
 
-static void *reserve(size_t size)
-{
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) {
-        perror("floor");
-        return NULL;
-    }
-    madvise(p, size, MADV_HUGEPAGE);
-    return p;
-}
-
 /* One more than can be open: a flow that ends in a burst may be followed by another. */
-static int make_rings(struct table *t, uint32_t concurrent)
+static void make_rings(struct table *t, uint32_t concurrent)
 {
     uint32_t count = concurrent + BURST;
-    t->rings = (struct rings *)reserve(count * sizeof *t->rings);
-    t->filled = (uint32_t(*)[2])reserve(count * sizeof *t->filled);
-    t->free_rings = (uint32_t *)reserve(count * sizeof *t->free_rings);
-    if (!t->rings || !t->filled || !t->free_rings)
-        return -1;
+    t->rings = (struct rings *)large_pages(count * sizeof *t->rings);
+    t->filled = (uint32_t(*)[2])large_pages(count * sizeof *t->filled);
+    t->free_rings = (uint32_t *)large_pages(count * sizeof *t->free_rings);
     for (t->free_count = 0; t->free_count < count; t->free_count++)
         t->free_rings[t->free_count] = count - 1 - t->free_count;
-    return 0;
 }
 
 int run_floor(const struct job *job, const struct gen_trace *trace, struct result *r)
@@ -282,20 +268,13 @@ int run_floor(const struct job *job, const struct gen_trace *trace, struct resul
     uint64_t before = now_ns();
     probe_begin(trace, job->loops, r);
     t.mask = slots - 1;
-    t.entries = (struct entry *)mmap(NULL, slots * sizeof *t.entries + (2u << 20), PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (t.entries == MAP_FAILED) {
-        perror("floor");
-        return -1;
-    }
-    t.entries = (struct entry *)(((uintptr_t)t.entries + (2u << 20) - 1) & ~(uintptr_t)((2u << 20) - 1));
-    madvise(t.entries, slots * sizeof *t.entries, MADV_HUGEPAGE);
+    t.entries = (struct entry *)large_pages(slots * sizeof *t.entries);
     r->start_ns = now_ns() - before;
     int search = strncmp(job->work, "search", 6) == 0;
     int keep = strcmp(job->work, "search-keep") == 0;
     const char *pattern = trace->options.pattern;
-    if (keep && make_rings(&t, trace->options.concurrent) != 0)
-        return -1;
+    if (keep)
+        make_rings(&t, trace->options.concurrent);
     if (keep && job->checksum)
         pass(&t, trace, r, job->loops, 1, pattern, 1);
     else if (keep)

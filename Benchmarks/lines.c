@@ -13,8 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
+
+#include "large_pages.h"
 
 #define STEPS 4000000u
 #define TOGETHER 32u
@@ -27,21 +28,6 @@ static double now(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static char *large_pages(size_t size)
-{
-    const size_t page = 2u << 20;
-    size = (size + page - 1) & ~(page - 1);
-    char *room = (char *)mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED) {
-        perror("lines");
-        exit(1);
-    }
-    room += (page - (uintptr_t)room % page) % page;
-    madvise(room, size, MADV_HUGEPAGE);
-    memset(room, 1, size);
-    return room;
-}
-
 int main(int argc, char **argv)
 {
     size_t flows = argc == 4 ? strtoul(argv[1], NULL, 10) : 0, lines = argc == 4 ? strtoul(argv[2], NULL, 10) : 0;
@@ -50,7 +36,9 @@ int main(int argc, char **argv)
         return 2;
     }
     int has_counter = argv[3][0] != '0';
-    char *records = large_pages(flows * RECORD), *counters = large_pages(flows * 16);
+    char *records = (char *)large_pages(flows * RECORD), *counters = (char *)large_pages(flows * 16);
+    memset(records, 1, flows * RECORD);
+    memset(counters, 1, flows * 16);
     uint32_t *order = (uint32_t *)malloc(STEPS * sizeof *order);
     if (!order)
         return 1;

@@ -35,12 +35,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../tests-c/gen/mem_io.h"
 #include "bench.h"
+#include "large_pages.h"
 
 #define EVENTS_MAX 64
 #define EXTRA 8
@@ -393,18 +393,6 @@ static int option(mctx_t m, int sock, int name, int value)
         return 0;
     perror("mtcp_setsockopt");
     return -1;
-}
-
-static void *large_pages(size_t size)
-{
-    const size_t page = 2u << 20;
-    size = (size + page - 1) & ~(page - 1);
-    char *room = (char *)mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED)
-        abort();
-    room += (page - (uintptr_t)room % page) % page;
-    madvise(room, size, MADV_HUGEPAGE);
-    return room;
 }
 
 static int prepare(const struct job *job, const struct gen_trace *trace, mctx_t m, int sock)

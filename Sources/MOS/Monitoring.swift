@@ -56,6 +56,8 @@ public func mtcp_set_uctx(_ mctx: mctx_t!, _ sock: Int32, _ uctx: UnsafeMutableR
 
 @c @implementation
 public func mtcp_get_uctx(_ mctx: mctx_t!, _ sock: Int32) -> UnsafeMutableRawPointer! {
+    // Handlers ask for this for each packet: of the socket that they are
+    // called for, there is less to look at than of any.
     if let raw = csys_current(), let mctx {
         let value = Unmanaged<Context>.fromOpaque(raw)._withUnsafeGuaranteedRef { context in
             context.handle == mctx ? context.currentUserContext(sock) : nil

@@ -197,7 +197,7 @@ public final class Context {
             return cut.bindMemory(to: type, capacity: count)
         }
         packets = take(Packet.self, Self.burst + 2)
-        candidates = take(UInt32.self, Self.room)
+        candidates = take(UInt32.self, Self.candidateRoom)
         segments = take(BurstSegment.self, Self.segmentRoom)
         newData = take(UInt64.self, Self.newDataRoom)
         stops = take(UInt32.self, Self.stopRoom)
@@ -213,7 +213,7 @@ public final class Context {
     static let stopRoom = 512
 
     static func scratchSize(_ settings: ContextSettings) -> Int {
-        MemoryLayout<Packet>.stride * (burst + 2) + 4 * room + MemoryLayout<BurstSegment>.stride * segmentRoom
+        MemoryLayout<Packet>.stride * (burst + 2) + 4 * candidateRoom + MemoryLayout<BurstSegment>.stride * segmentRoom
             + 8 * newDataRoom + 4 * stopRoom + frameRoom * 5
             + MemoryLayout<mos_stats>.stride * (1 + settings.interfaceCount) + 64 * 16
     }
@@ -232,6 +232,9 @@ public final class Context {
 
     @inline(__always)
     func options(_ id: UInt32) -> UnsafeMutablePointer<SocketOptions> { socketOptions + Int(id) }
+
+    /// Of an id that `find` has found.
+    func options(_ id: Int32) -> UnsafeMutablePointer<SocketOptions> { options(UInt32(bitPattern: id)) }
 
     /// The flow's extension, made when it has none.
     func extend(_ index: UInt32) -> UnsafeMutablePointer<FlowExtension> {

@@ -34,8 +34,8 @@ extension Context {
     private static var socketLead: Int { 2 }
     private static var ownLead: Int { 1 }
     private static var frameLead: Int { 3 }
-    /// Beyond the burst's end: no bounds to look at.
-    static var room: Int { burst + lookUpLead * group + group }
+    /// Of `candidates`, some beyond the burst's end: no bounds to look at.
+    static var candidateRoom: Int { burst + lookUpLead * group + group }
 
     /// Takes the frames group by group through all of it.
     private func handle(_ frames: UnsafePointer<mos_io_frame>, _ count: Int) {
@@ -128,7 +128,7 @@ extension Context {
                     let record = UnsafeRawPointer(flow(found))
                     csys_prefetch_write(record)
                     csys_prefetch_write(record + 64)
-                } else {
+                } else if packets[i].flags & TCPFlags.syn != 0 {
                     prefetchForStart()
                 }
             }
@@ -185,12 +185,9 @@ extension Context {
             wheel.prefetch(candidate)
             return
         }
-        if f.pointee.bits.isDisjoint(with: [.clientKeeps, .serverKeeps, .several]) { return }
+        if f.pointee.bits.isDisjoint(with: [.clientKeeps, .serverKeeps]) { return }
         csys_prefetch_write(f.buffer(0))
         csys_prefetch_write(f.buffer(1))
-        if f.pointee.bits.contains(.several), f.pointee.lastSocket != poolNil {
-            csys_prefetch_write(socket(f.pointee.lastSocket))
-        }
     }
 
     /// What is due after the last packet of a burst.

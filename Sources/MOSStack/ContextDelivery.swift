@@ -38,12 +38,14 @@ extension Context {
     @inline(__always)
     func raisePacketIn(_ f: FlowPointer, _ hook: Hook, side: Int, sender: Int) {
         let s = f.ownSocket
-        if !f.pointee.bits.contains(.several), !s.pointee.flags.contains(.stopped(side)),
-            dispatcher.dispatchPacketIn(
+        if !f.pointee.bits.contains(.several) {
+            if s.pointee.flags.contains(.stopped(side)) { return }
+            if dispatcher.dispatchPacketIn(
                 s.set(hook), handle, socket: Int32(bitPattern: f.pointee.firstSocket),
                 side: Int32(truncatingIfNeeded: side))
-        {
-            return
+            {
+                return
+            }
         }
         raisePacketInSlowly(f, hook, side: side, sender: sender)
     }

@@ -216,13 +216,13 @@ extension Context {
         case Int32(MOS_FRAGINFO_SVRBUF.rawValue):
             try putRanges(id, s, 1, value, length)
         case Int32(MOS_CLIBUF.rawValue):
-            try put(Int32(bitPattern: options(UInt32(bitPattern: id)).pointee.limit.0), value, length)
+            try put(Int32(bitPattern: options(id).pointee.limit.0), value, length)
         case Int32(MOS_SVRBUF.rawValue):
-            try put(Int32(bitPattern: options(UInt32(bitPattern: id)).pointee.limit.1), value, length)
+            try put(Int32(bitPattern: options(id).pointee.limit.1), value, length)
         case Int32(MOS_CLIOVERLAP.rawValue):
-            try put(Int32(options(UInt32(bitPattern: id)).pointee.overlap.0), value, length)
+            try put(Int32(options(id).pointee.overlap.0), value, length)
         case Int32(MOS_SVROVERLAP.rawValue):
-            try put(Int32(options(UInt32(bitPattern: id)).pointee.overlap.1), value, length)
+            try put(Int32(options(id).pointee.overlap.1), value, length)
         default:
             try put(Int32(s.pointee.flags.contains(.keepsHistory) ? 1 : 0), value, length)
         }
@@ -240,7 +240,7 @@ extension Context {
     ) throws(Errno) {
         guard length.pointee == UInt32(MemoryLayout<tcp_buf_info>.size) else { throw .invalid }
         let f = flow(s.pointee.flow)
-        guard options(UInt32(bitPattern: id)).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)), f.side(side).pointee.state.knowsPeer
+        guard options(id).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)), f.side(side).pointee.state.knowsPeer
             || f.pointee.flags.contains(.ending)
         else { throw .noData }
         let end = f.streamEnd(side)
@@ -258,7 +258,7 @@ extension Context {
         _ id: Int32, _ s: SocketPointer, _ side: Int, _ value: UnsafeMutableRawPointer, _ length: UnsafeMutablePointer<UInt32>
     ) throws(Errno) {
         let f = flow(s.pointee.flow)
-        guard options(UInt32(bitPattern: id)).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)) else { throw .noData }
+        guard options(id).pointee.limit(side) > 0, !s.pointee.flags.contains(.stopped(side)) else { throw .noData }
         materialize(f, side)
         let stride = MemoryLayout<tcp_ring_fragment>.stride
         let room = Int(length.pointee) / stride

@@ -299,15 +299,15 @@ extension Context {
             } else {
                 s.pointee.flags.remove(.rangesOnly(side))
             }
-            s.noteMute(side, limit: options(UInt32(bitPattern: id)).pointee.limit(side))
+            s.noteMute(side, limit: options(id).pointee.limit(side))
         case Int32(MOS_CLIOVERLAP.rawValue), Int32(MOS_SVROVERLAP.rawValue):
             guard number >= 0, number < Int32(MOS_OVERLAP_CNT) || number == Int32(MOS_OVERLAP_POLICY_LINUX) else {
                 throw .invalid
             }
             if name == Int32(MOS_CLIOVERLAP.rawValue) {
-                options(UInt32(bitPattern: id)).pointee.overlap.0 = UInt8(number)
+                options(id).pointee.overlap.0 = UInt8(number)
             } else {
-                options(UInt32(bitPattern: id)).pointee.overlap.1 = UInt8(number)
+                options(id).pointee.overlap.1 = UInt8(number)
             }
         default:
             guard number == 0 || number == 1 else { throw .invalid }

@@ -19,7 +19,8 @@ extension Context {
     func takeInOrder(_ f: FlowPointer, _ receiver: Int, _ p: UnsafePointer<Packet>, isPlain: Bool) {
         let length = UInt32(p.pointee.payloadLength)
         let bits = f.pointee.bits
-        if bits.isDisjoint(with: .concerned(receiver)), isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength {
+        let isWhole = isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength
+        if isWhole, bits.isDisjoint(with: .concerned(receiver)) {
             // Counted, and that is all.
             let side = f.side(receiver)
             side.pointee.rcvNxt = side.pointee.rcvNxt &+ length
@@ -27,8 +28,7 @@ extension Context {
             if _slowPath(f.pending(receiver).pointee > 1 << 30) { materialize(f, receiver) }
             return
         }
-        if bits.isDisjoint(with: .irregular(receiver)),
-            isPlain || p.pointee.payloadCaptured == p.pointee.payloadLength, segmentCount < Context.segmentRoom,
+        if isWhole, bits.isDisjoint(with: .irregular(receiver)), segmentCount < Context.segmentRoom,
             // What is listed has to be settled at the burst's end.
             newDataCount < Context.newDataRoom || f.pointee.flags.contains(.queued(receiver))
         {

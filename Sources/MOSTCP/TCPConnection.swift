@@ -120,11 +120,7 @@ public struct TCPEmulation {
     public func sendInOrder(_ p: UnsafePointer<Packet>) {
         let end = p.pointee.sequence &+ UInt32(p.pointee.payloadLength)
         S.pointee.sndNxt = SequenceNumber.furthest(end, S.pointee.sndNxt)
-        let ack = p.pointee.acknowledgement
-        let window = UInt32(p.pointee.window) &<< UInt32(S.pointee.windowScale)
-        S.pointee.windowEdge = SequenceNumber.furthest(ack &+ window, S.pointee.windowEdge)
-        S.pointee.lastAckSent = SequenceNumber.furthest(ack, S.pointee.lastAckSent)
-        S.pointee.maxWindow = max(window, S.pointee.maxWindow)
+        S.pointee.announceAgain(p.pointee.acknowledgement, p.pointee.window)
         S.pointee.flags.insert(.heard)
     }
 
@@ -210,9 +206,10 @@ public struct TCPEmulation {
             // word, unless the server has gone on from it
             // and the client has gone along, or bytes have their place by it.
             if ack, !hasISS || S.pointee.flags.contains(.issInferred), acknowledgesOurSYN(p),
-                !hasISS || R.pointee.rcvNxt == H.pointee.iss(sender) &+ 1 || p.pointee.sequence == H.pointee.iss(sender),
-                R.pointee.state == .synSent || R.pointee.state == .synReceived || !S.pointee.flags.contains(.heard)
-                    || !R.pointee.flags.contains(.heard) || p.pointee.sequence == H.pointee.iss(sender)
+                !hasISS || p.pointee.sequence == H.pointee.iss(sender)
+                    || R.pointee.rcvNxt == H.pointee.iss(sender) &+ 1
+                        && (R.pointee.state == .synSent || R.pointee.state == .synReceived
+                            || !S.pointee.flags.contains(.heard) || !R.pointee.flags.contains(.heard))
             {
                 return [.acceptable, .synchronize]
             }
@@ -432,17 +429,7 @@ public struct TCPEmulation {
 
     /// The receiver's earlier word, which its peer has borne out.
     public func believe(_ doubt: Doubt) {
-        let window = UInt32(doubt.window) &<< UInt32(R.pointee.windowScale)
-        let edge = doubt.acknowledgement &+ window
-        if R.pointee.flags.contains(.edge) {
-            R.pointee.windowEdge = SequenceNumber.furthest(edge, R.pointee.windowEdge)
-            R.pointee.lastAckSent = SequenceNumber.furthest(doubt.acknowledgement, R.pointee.lastAckSent)
-        } else {
-            R.pointee.windowEdge = edge
-            R.pointee.lastAckSent = doubt.acknowledgement
-            R.pointee.flags.insert(.edge)
-        }
-        R.pointee.maxWindow = max(window, R.pointee.maxWindow)
+        R.pointee.announce(doubt.acknowledgement, doubt.window)
     }
 
     /// The client goes on with a server whose SYN/ACK, and perhaps more, was
@@ -482,17 +469,7 @@ public struct TCPEmulation {
     /// The window that the segment announces, and what it acknowledges.
     @inline(__always)
     private func advertise(_ p: UnsafePointer<Packet>, _ ack: SequenceNumber) {
-        let window = UInt32(p.pointee.window) &<< UInt32(S.pointee.windowScale)
-        let edge = ack &+ window
-        if S.pointee.flags.contains(.edge) {
-            S.pointee.windowEdge = SequenceNumber.furthest(edge, S.pointee.windowEdge)
-            S.pointee.lastAckSent = SequenceNumber.furthest(ack, S.pointee.lastAckSent)
-        } else {
-            S.pointee.windowEdge = edge
-            S.pointee.lastAckSent = ack
-            S.pointee.flags.insert(.edge)
-        }
-        S.pointee.maxWindow = max(window, S.pointee.maxWindow)
+        S.pointee.announce(ack, p.pointee.window)
     }
 
     private func sendSlowly(_ p: UnsafePointer<Packet>, _ verdict: Verdict, _ end: SequenceNumber) {
@@ -707,19 +684,21 @@ public struct TCPEmulation {
 
     /// RFC 7323 §4.3: TS.Recent follows in-order segments.
     public func rememberTimestamp(_ p: UnsafePointer<Packet>) {
-        // `sendSYN` has seen whether it has any.
-        if p.pointee.flags & TCPFlags.syn != 0, !S.pointee.flags.contains(.timestamps) { return }
+        let isSYN = p.pointee.flags & TCPFlags.syn != 0
+        if isSYN {
+            // `sendSYN` has seen whether it has any.
+            guard S.pointee.flags.contains(.timestamps),
+                p.pointee.flags & TCPFlags.ack == 0 || R.pointee.flags.contains(.timestamps)
+            else { return }
+        } else {
+            guard !R.pointee.flags.contains(.edge) || !p.pointee.sequence.follows(R.pointee.lastAckSent),
+                R.pointee.flags.contains(.tsRecent) || S.pointee.flags.contains(.timestamps)
+            else { return }
+        }
         var value: UInt32 = 0
         var echo: UInt32 = 0
         guard p.pointee.timestamps(value: &value, echo: &echo) else { return }
-        if p.pointee.flags & TCPFlags.syn != 0 {
-            if p.pointee.flags & TCPFlags.ack != 0, !R.pointee.flags.contains(.timestamps) { return }
-        } else {
-            guard R.pointee.flags.contains(.edge) == false || !p.pointee.sequence.follows(R.pointee.lastAckSent)
-            else { return }
-            if R.pointee.flags.contains(.tsRecent), value.precedes(R.pointee.tsRecent) { return }
-            guard R.pointee.flags.contains(.tsRecent) || S.pointee.flags.contains(.timestamps) else { return }
-        }
+        if !isSYN, R.pointee.flags.contains(.tsRecent), value.precedes(R.pointee.tsRecent) { return }
         R.pointee.tsRecent = value
         // Zero is no clock (as Linux has it): some send it in their SYN.
         if value != 0 { R.pointee.flags.insert(.tsRecent) }

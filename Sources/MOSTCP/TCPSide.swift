@@ -68,4 +68,25 @@ public struct TCPSide {
     }
 
     public init() {}
+
+    /// It acknowledges `ack` and announces a window from there on, where one
+    /// was known before (`.edge`): neither goes back.
+    @inline(__always)
+    mutating func announceAgain(_ ack: SequenceNumber, _ window: UInt16) {
+        let bytes = UInt32(window) &<< UInt32(windowScale)
+        windowEdge = SequenceNumber.furthest(ack &+ bytes, windowEdge)
+        lastAckSent = SequenceNumber.furthest(ack, lastAckSent)
+        maxWindow = max(bytes, maxWindow)
+    }
+
+    /// The same for the first time, too.
+    @inline(__always)
+    mutating func announce(_ ack: SequenceNumber, _ window: UInt16) {
+        if !flags.contains(.edge) {
+            windowEdge = ack &+ UInt32(window) &<< UInt32(windowScale)
+            lastAckSent = ack
+            flags.insert(.edge)
+        }
+        announceAgain(ack, window)
+    }
 }

@@ -131,3 +131,22 @@ int listen_to(mctx_t m, int domain, uint64_t events)
     }
     return sock;
 }
+
+char read_text[256];
+static size_t read_size;
+
+void read_clear(void)
+{
+    read_size = 0;
+    read_text[0] = 0;
+}
+
+void read_on(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
+{
+    ssize_t n;
+    (void)event, (void)arg;
+    while (read_size + 1 < sizeof read_text &&
+           (n = mtcp_peek(m, sock, side, read_text + read_size, sizeof read_text - 1 - read_size)) > 0)
+        read_size += (size_t)n;
+    read_text[read_size] = 0;
+}

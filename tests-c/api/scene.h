@@ -38,6 +38,12 @@ void at_send(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 void at_receive(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 void at_null(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 
+/** A handler of NEW_DATA that adds what there is to `read_text`, of both sides in the
+ *  order of its coming; as much as there is room for. */
+extern char read_text[256];
+void read_on(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
+void read_clear(void);
+
 /** A listener, with these events logged at every hook where they are legal. */
 int listen_to(mctx_t m, int domain, uint64_t events);
 

@@ -11,18 +11,7 @@
 #define BOTH_PORTS "script:a 0x1\nscript:b 0x1"
 #define FORWARD "nic_forward_table {\nscript:a script:b\n}"
 
-static char text[256];
-static size_t used;
 static int raw_packets;
-
-static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
-{
-    ssize_t n;
-    (void)event, (void)arg;
-    while (used + 1 < sizeof text && (n = mtcp_peek(m, sock, side, text + used, sizeof text - 1 - used)) > 0)
-        used += (size_t)n;
-    text[used] = 0;
-}
 
 static void on_raw(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
@@ -34,11 +23,10 @@ static void setup(mctx_t m)
 {
     int sock = mtcp_socket(m, AF_UNSPEC, MOS_SOCK_MONITOR_RAW, 0);
     raw_packets = 0;
-    used = 0;
-    text[0] = 0;
+    read_clear();
     WORKS(mtcp_register_callback(m, sock, MOS_ON_PKT_IN, MOS_NULL, on_raw));
     sock = mtcp_socket(m, AF_UNSPEC, MOS_SOCK_MONITOR_STREAM, 0);
-    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data));
+    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, read_on));
 }
 
 /* A frame with `size` bytes of headers between the IP header and TCP; the
@@ -80,7 +68,7 @@ static void end_with(struct talk *t, const char *items, const char *expected, ui
     say(t, 1, ACK, NULL, 0);
     say_goodbye(t, 0);
     play(BOTH_PORTS, items, setup);
-    check_str(text, expected, "what is taken");
+    check_str(read_text, expected, "what is taken");
     check_int((long long)(played.rx_bad_length + played.non_tcp + played.drop_fragment), (long long)counted, "it is counted");
     check_int((long long)script[1].sent_count, (long long)script[0].count, "all is forwarded");
     check_int(raw_packets, (long long)script[0].count, "raw sockets see all");

@@ -6,18 +6,7 @@
 #endif
 #include "api/scene.h"
 
-static char text[256];
-static size_t used;
 static int packets;
-
-static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
-{
-    ssize_t n;
-    (void)event, (void)arg;
-    while (used + 1 < sizeof text && (n = mtcp_peek(m, sock, side, text + used, sizeof text - 1 - used)) > 0)
-        used += (size_t)n;
-    text[used] = 0;
-}
 
 static void on_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
@@ -28,10 +17,9 @@ static void on_packet(mctx_t m, int sock, int side, event_t event, filter_arg_t 
 static void setup(mctx_t m)
 {
     int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-    used = 0;
-    text[0] = 0;
+    read_clear();
     packets = 0;
-    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data));
+    WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, read_on));
     WORKS(mtcp_register_callback(m, sock, MOS_ON_PKT_IN, MOS_HK_RCV, on_packet));
 }
 
@@ -67,7 +55,7 @@ static void conversation(const char *name, int bursts)
     say_signed(&t, 1, FIN | ACK, "");
     say_signed(&t, 0, ACK, "");
     play("script:a 0x1", NULL, setup);
-    check_str(text, "yesyesyes", "what is signed");
+    check_str(read_text, "yesyesyes", "what is signed");
     check_int((long long)played.flows_now, 0, "the connection ends by its FINs");
     check_int(packets, 3 + 3 * 4 + 3, "each packet is seen");
 }
