@@ -582,8 +582,12 @@ public struct TCPEmulation {
                 // Data in a SYN/ACK counts at once; that in a SYN when the
                 // server has acknowledged it.
                 S.pointee.sndNxt = end
-                // What the peer acknowledged before was something else.
-                if wasInferred { R.pointee.flags.remove(.edge) }
+                if wasInferred {
+                    // What the peer acknowledged before was something else, and
+                    // it has taken nothing yet (`judgeSynchronize`).
+                    R.pointee.flags.remove(.edge)
+                    R.pointee.rcvNxt = p.pointee.sequence &+ 1
+                }
             }
             S.pointee.flags.insert(.iss)
             S.pointee.flags.remove([.issInferred, .answeredElse])
@@ -663,8 +667,7 @@ public struct TCPEmulation {
             } else if verdict.contains(.synchronize),
                 !S.pointee.flags.contains(.heard) || !R.pointee.flags.contains(.heard)
             {
-                // Its number had been concluded wrongly.
-                R.pointee.rcvNxt = p.pointee.sequence &+ 1
+                // Its number had only been concluded.
                 rememberTimestamp(p)
             }
             return R.pointee.state != before
