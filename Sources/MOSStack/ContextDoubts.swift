@@ -144,7 +144,10 @@ extension Context {
     private func takeHeldSlowly(_ found: UInt32, _ side: Int, upTo target: SequenceNumber, ack: SequenceNumber?) {
         let f = flow(found)
         let end = f.side(side)
-        guard end.pointee.state.knowsPeer, !end.pointee.flags.contains(.finReceived) else { return }
+        // (It may have been closed before it knew any.)
+        guard end.pointee.state.knowsPeer, f.side(1 &- side).pointee.flags.contains(.iss),
+            !end.pointee.flags.contains(.finReceived)
+        else { return }
         while target.follows(end.pointee.rcvNxt), let handle = heldSegment(found, side, at: end.pointee.rcvNxt) {
             let block = memory.pointer(handle)
             let segment = heldSegment(handle)
