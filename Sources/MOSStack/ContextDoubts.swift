@@ -43,11 +43,32 @@ extension Context {
             doubts.pointee.removeAll()
             return
         }
-        guard tcp.R.pointee.flags.contains(.iss) else { return }
+        guard tcp.R.pointee.flags.contains(.iss), tcp.S.pointee.flags.contains(.iss) else { return }
         while let doubt = doubts.pointee.oldest, doubt.isBorneOut(by: p) {
+            if tcp.sender == Sender.server { startEarlier(found, tcp, doubt.acknowledgement) }
             tcp.believe(doubt)
             doubts.pointee.removeOldest()
         }
+    }
+
+    /// The client's first word that counts to a server whose SYN/ACK was missed,
+    /// but not everything: its stream begins where the client was first seen to
+    /// expect it.
+    func startWhereExpected(_ found: UInt32, _ tcp: TCPEmulation, _ ack: SequenceNumber) {
+        guard tcp.R.pointee.flags.contains(.heard) else { return }
+        var least = ack
+        if flow(found).pointee.flags.contains(.extended),
+            let first = (extensions + Int(found)).doubts(Sender.client).pointee.leastExpected, first.precedes(least)
+        {
+            least = first
+        }
+        startEarlier(found, tcp, least)
+    }
+
+    private func startEarlier(_ found: UInt32, _ tcp: TCPEmulation, _ ack: SequenceNumber) {
+        // (What is held beside the stream finds its place later.)
+        guard !flow(found).buffer(Sender.client).pointee.hasOutOfOrder, tcp.startsEarlier(ack) else { return }
+        tcp.startEarlier(ack)
     }
 
     /// `receiver` has received now what it acknowledged before it was seen

@@ -58,21 +58,36 @@ public struct Doubts {
     }
 
     /// What a server said of which no SYN/ACK was seen, if the packet is its
-    /// client's answer: it has sent what the server acknowledged, and received
-    /// what the server sent.
+    /// client's answer: it has sent what the server acknowledged, or sends it
+    /// again, and expects nothing that the server was not seen to send.
     public func handshake(by p: UnsafePointer<Packet>) -> Doubt? {
         guard let oldest else { return nil }
         var all = newest ?? oldest
-        all.first = oldest.first
-        guard p.pointee.sequence == all.acknowledgement || p.pointee.sequence == oldest.acknowledgement,
-            p.pointee.acknowledgement.follows(all.first), !p.pointee.acknowledgement.follows(all.end)
+        guard p.pointee.reaches(all.acknowledgement) || p.pointee.reaches(oldest.acknowledgement),
+            !p.pointee.acknowledgement.follows(all.end),
+            p.pointee.acknowledgement.distance(after: oldest.first) >= -unscaledWindow
         else { return nil }
+        all.first = p.pointee.acknowledgement.precedes(oldest.first) ? p.pointee.acknowledgement : oldest.first
         all.acknowledgement = p.pointee.sequence
         return all
     }
 
+    /// The least that the end said it expects, in the first of its segments.
+    public var leastExpected: SequenceNumber? { oldest?.acknowledgement }
+
     /// Whether the end said that this is the next number it expects.
     public func expects(_ sequence: SequenceNumber) -> Bool {
         oldest?.acknowledgement == sequence || newest?.acknowledgement == sequence
+    }
+}
+
+/// No SYN announces a larger window (RFC 7323 §2.2: it is not scaled): so far
+/// before the first that was seen of its stream a server may have begun to send.
+let unscaledWindow = Int32(UInt16.max)
+
+extension Packet {
+    /// It begins or ends at the number.
+    fileprivate func reaches(_ number: SequenceNumber) -> Bool {
+        sequence == number || sequence &+ sequenceLength == number
     }
 }

@@ -268,7 +268,7 @@ public struct TCPEmulation {
         if handshakeIsUnseen, p.pointee.sequenceLength > 0 {
             // The SYN/ACK was missed, or is still to come: then no end takes
             // data before it, nor a FIN. The server's next packet tells.
-            if sender == Sender.client, S.pointee.state == .synSent { return .held }
+            if sender == Sender.client, S.pointee.state == .synSent { return [.held, .doubtful] }
             // The client's does.
             if sender == Sender.server, !R.pointee.flags.contains(.heard) { return .held }
         }
@@ -333,7 +333,7 @@ public struct TCPEmulation {
             // It has to acknowledge the SYN.
             return []
         } else if ack.distance(after: R.pointee.sndUna) < 0,
-            ack.precedes(R.pointee.sndUna &- min(S.pointee.maxWindow, acknowledgedBytes))
+            ack.precedes(R.pointee.sndUna &- min(S.pointee.maxWindow, acknowledgedBytes)), !isFirstAnswer(ack)
         {
             // Older than any window, or than the connection.
             return held(length).union(repetition(p)).union(.oldAcknowledgement)
@@ -341,6 +341,21 @@ public struct TCPEmulation {
         verdict.insert(.acceptable)
         if p.pointee.flags & TCPFlags.fin != 0, isRepeatedFIN(p) { verdict.insert(.repeatedFIN) }
         return verdict
+    }
+
+    /// Whether the client, which has taken nothing yet, expects at `ack` what
+    /// the server sent before the first that was seen of it. (Much further
+    /// back, it speaks of another connection.)
+    public func startsEarlier(_ ack: SequenceNumber) -> Bool {
+        let (client, server) = sender == Sender.client ? (S, R) : (R, S)
+        return server.pointee.flags.contains(.issInferred) && client.pointee.rcvNxt == H.pointee.iss(Sender.server) &+ 1
+            && ack.precedes(client.pointee.rcvNxt) && ack.distance(after: client.pointee.rcvNxt) >= -unscaledWindow
+    }
+
+    /// Whether the acknowledgement is the client's first, and older than what
+    /// was seen of the server.
+    private func isFirstAnswer(_ ack: SequenceNumber) -> Bool {
+        sender == Sender.client && !S.pointee.flags.contains(.heard) && startsEarlier(ack)
     }
 
     private func acceptance(_ length: UInt32) -> Verdict {
@@ -446,6 +461,14 @@ public struct TCPEmulation {
         S.pointee.state = .established
         if R.pointee.state == .synReceived { R.pointee.state = .established }
         believe(doubt)
+    }
+
+    /// The server's stream begins where the client expects it (`startsEarlier`).
+    public func startEarlier(_ ack: SequenceNumber) {
+        let (client, server) = sender == Sender.client ? (S, R) : (R, S)
+        H.pointee.setISS(Sender.server, ack &- 1)
+        server.pointee.sndUna = ack
+        client.pointee.rcvNxt = ack
     }
 
     /// An acknowledgement that came before what it is for arrives now. Returns

@@ -1,6 +1,7 @@
 import XCTest
 
 @testable import MOSTCP
+import MOSWire
 
 final class TCPStateTests: XCTestCase {
     func testFinishedStatesAreThoseFromWhichNothingComes() {
@@ -39,5 +40,37 @@ final class TCPStateTests: XCTestCase {
         XCTAssertEqual(predictable(windowless), [false, false])
         connection.client.flags.insert(.signs)
         XCTAssertEqual(predictable(connection), [false, false])
+    }
+
+    func testAServersStreamMayBeginAWindowBeforeTheFirstThatWasSeen() {
+        let connection = UnsafeMutablePointer<TCPConnection>.allocate(capacity: 1)
+        let history = UnsafeMutablePointer<TCPHistory>.allocate(capacity: 1)
+        defer {
+            connection.deallocate()
+            history.deallocate()
+        }
+        let first = SequenceNumber(100)
+        for sender in [Sender.client, Sender.server] {
+            connection.initialize(to: TCPConnection())
+            history.initialize(to: TCPHistory())
+            let tcp = TCPEmulation(connection, history, sender: sender)
+            history.pointee.setISS(Sender.server, first &- 1)
+            connection.pointee.client.rcvNxt = first
+            XCTAssertFalse(tcp.startsEarlier(first &- 1), "its number is known")
+            connection.pointee.server.flags = [.iss, .issInferred]
+            XCTAssertFalse(tcp.startsEarlier(first))
+            XCTAssertFalse(tcp.startsEarlier(first &+ 1))
+            XCTAssertTrue(tcp.startsEarlier(first &- 1))
+            // Below zero, too.
+            XCTAssertTrue(tcp.startsEarlier(first &- 65535))
+            XCTAssertFalse(tcp.startsEarlier(first &- 65536))
+            tcp.startEarlier(first &- 65535)
+            XCTAssertEqual(history.pointee.iss(Sender.server), first &- 65536)
+            XCTAssertEqual(connection.pointee.client.rcvNxt, first &- 65535)
+            XCTAssertEqual(connection.pointee.server.sndUna, first &- 65535)
+            // What it has taken has its place.
+            connection.pointee.client.rcvNxt = first
+            XCTAssertFalse(tcp.startsEarlier(first &- 1))
+        }
     }
 }

@@ -2,13 +2,15 @@
 """Compares what the programs read with what the application saw. TAP.
 
     compare.py taps RATES COUNT client.rows server.rows client.watch server.watch
-    compare.py thin RATES COUNT client.rows server.rows PERCENT thin.watch
+    compare.py thin RATES COUNT client.rows server.rows PERCENT thin.watch whole.pcap thin.pcap
 
 `taps`: at either tap, every conversation has to be exactly as the programs at
 its ends read it. `thin`: in a capture that missed PERCENT of the packets no
-byte may be wrong, and what is missing has to be reported as such. Lines that
-begin with "#" are a table of what was counted.
+byte may be wrong, and what is missing has to be reported as such; where a
+server's stream begins may be unknown when the packets that tell were missed.
+Lines that begin with "#" are a table of what was counted.
 """
+import struct
 import sys
 
 CLIENT_PORT, SERVER_PORT = 20000, 9000
@@ -49,7 +51,7 @@ def watched(path):
         assert int(w[1].split(":")[1]) == SERVER_PORT + number // count, line
         rows.setdefault(number, []).append(dict(
             c2s=(int(w[3]), w[4]), s2c=(int(w[6]), w[7]), end=w[8], states=w[9:11], lost=int(w[12]), errors=int(w[14]),
-            wrong=int(w[16])))
+            wrong=int(w[16]), shift=(int(w[18]), int(w[19]))))
     return rows, stats
 
 
@@ -76,7 +78,7 @@ def fault(n, flows):
         return f"server's program {server[n][2]}, application {f}"
     if f["s2c"] != client[n][2]:
         return f"client's program {client[n][2]}, application {f}"
-    if f["wrong"] or f["lost"]:
+    if f["wrong"] or f["lost"] or f["shift"] != (0, 0):
         return f"bytes that nobody sent, or reported as lost: {f}"
     if f["end"] != end:
         return f"end {client[n][3]}/{server[n][3]}, application {f}"
@@ -103,8 +105,84 @@ def compare_taps(paths):
         print(f"# {side:7} {rate:>3} %  {matched:4}/{count:<4}  {out:14}  {back:14}")
 
 
-def compare_thin(percent, path):
+FIN, SYN, ACK = 1, 2, 16
+
+
+class Segment:
+    def __init__(self, frame):
+        tcp = 14 + (frame[14] & 15) * 4
+        source, target, self.sequence, self.ack = struct.unpack("!HHII", frame[tcp:tcp + 12])
+        self.number = max(source, target) - CLIENT_PORT
+        self.is_server = source < target
+        self.flags = frame[tcp + 13]
+        payload = struct.unpack("!H", frame[16:18])[0] + 14 - tcp - (frame[tcp + 12] >> 4) * 4
+        self.end = self.sequence + payload + (self.flags & FIN)
+
+    def follows_synack(self):
+        return self.flags & (SYN | ACK) == ACK
+
+    def bears_out(self, other):
+        return after(self.ack, other.end) >= 0 and after(self.sequence, other.ack) >= 0
+
+
+def after(a, b):
+    """How far the sequence number `a` is behind `b`."""
+    return (a - b + 2**31) % 2**32 - 2**31
+
+
+def segments(path):
+    """number -> its segments"""
+    found = {}
+    with open(path, "rb") as trace:
+        trace.read(24)
+        while header := trace.read(16):
+            frame = trace.read(struct.unpack("=4I", header)[2])
+            if frame[12:14] == b"\x08\x00" and frame[23] == 6:
+                segment = Segment(frame)
+                found.setdefault(segment.number, []).append(segment)
+    return found
+
+
+def range_of_starts(whole, thin):
+    """The least and the most bytes of a server's stream that may have passed
+    before the first that the thinned trace can tell of: until the client
+    answers for the first time, nothing has its place."""
+    synack = next(s for s in whole if s.is_server and s.flags & (SYN | ACK) == SYN | ACK)
+    first = synack.sequence + 1
+    least, most = 0, 65535
+    said, has_spoken = [], False        # the client, and whether the server has
+    for s in thin:
+        if s.is_server and s.flags & SYN:
+            return 0, 0
+        if s.is_server:
+            has_spoken = True
+            # Linux has the SYN's number in what it answers to data in a SYN.
+            if s.sequence == synack.sequence:
+                least = -1
+            most = min([most] + [after(earlier.ack, first) for earlier in said if s.bears_out(earlier)])
+        elif s.follows_synack() and has_spoken:
+            # The client expects that, and has not had it.
+            return least, min(most, after(s.ack, first))
+        elif s.follows_synack():
+            said.append(s)
+    return least, most
+
+
+def compare_thin(percent, path, whole_trace, thin_trace):
     rows, stats = watched(path)
+    everything, rest = segments(whole_trace), segments(thin_trace)
+    misplaced = []
+    later = 0
+    for n, flows in rows.items():
+        for f in flows:
+            if f["shift"] == (0, 0):
+                continue
+            later += 1
+            least, most = range_of_starts(everything[n], rest[n])
+            if f["shift"][0] or not least <= f["shift"][1] <= most:
+                misplaced.append(f"{n}: {least} to {most}, {f}")
+    check(f"capture without {percent} % of its packets: streams begin at the first byte that can be told, {later} not at the first",
+          not misplaced, *misplaced)
     got = lost = wrong = short = whole = 0
     for n, flows in rows.items():
         length = server[n][2][0] + client[n][2][0]
@@ -126,6 +204,6 @@ if task == "taps":
     compare_conversations()
     compare_taps(sys.argv[6:8])
 else:
-    compare_thin(sys.argv[6], sys.argv[7])
+    compare_thin(*sys.argv[6:10])
 print(f"1..{tests}")
 sys.exit(failures != 0)

@@ -65,7 +65,7 @@ def monitor(path):
         ports = [int(address.rsplit(":", 1)[1]) for address in w[:2]]
         host_is_client = 7000 <= ports[0] < 8000
         number = (ports[0] if host_is_client else ports[1]) - 7000
-        end, host_state, bytes_hex = w[8], w[10] if host_is_client else w[9], w[18] if host_is_client else w[17]
+        end, host_state, bytes_hex = w[8], w[10] if host_is_client else w[9], w[-1] if host_is_client else w[-2]
         data = b"" if bytes_hex == "-" else bytes.fromhex(bytes_hex)
         if host_state in ("LISTEN", "SYN_RCVD", "SYN_SENT"):
             verdict = "refused" if end == "reset" and host_state == "SYN_SENT" else "none"

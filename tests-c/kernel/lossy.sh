@@ -93,7 +93,7 @@ for percent in 1 5; do
     for side in client server; do
         python3 "$here/thin.py" $percent "$seed" $side.pcap thin.pcap || die "thin.py"
         watch thin.pcap thin.watch
-        python3 "$here/compare.py" thin $rates "$count" client.rows server.rows $percent thin.watch >thin.tap || status=1
+        python3 "$here/compare.py" thin $rates "$count" client.rows server.rows $percent thin.watch $side.pcap thin.pcap >thin.tap || status=1
         while IFS= read -r line; do
             case $line in
             *ok\ [0-9]*)

@@ -9,13 +9,15 @@
  * a line for every flow when it ends:
  *
  *     CLIENT:PORT SERVER:PORT c2s BYTES HASH s2c BYTES HASH END SERVER-STATE \
- *         CLIENT-STATE lost BYTES errors N wrong BYTES
+ *         CLIENT-STATE lost BYTES errors N wrong BYTES shift N N
  *
  * (IPv6 addresses in brackets)
  * with -d followed by the bytes of both directions in hexadecimal. The states
  * are the last ones before CLOSED. With -s each byte is compared with the one
- * that plan.h has for its place. The last line has the
- * library's counters.
+ * that plan.h has for its place, where "shift" (of c2s, and of s2c) says how far
+ * behind the stream's beginning the first byte lies that the library knew of:
+ * the only number of which it does not know when the packets that tell are not
+ * in the trace. The last line has the library's counters.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,9 +32,16 @@
 #include "plan.h"
 
 #define MAX_DUMP (1 << 20)
+#define MAX_SHIFT 65535
+#define FIRST 8
 
 struct stream {
     uint64_t bytes, hash, lost, wrong;
+    uint64_t place;             /* of the next byte to be compared */
+    int64_t shift;
+    int is_placed;              /* `shift` is known */
+    uint32_t firsts;
+    uint8_t first[FIRST];       /* what it is to be found from */
     uint8_t *dump;
     size_t dump_room;
 };
@@ -80,18 +89,61 @@ keep(struct stream *s, const uint8_t *bytes, size_t count)
     memcpy(s->dump + s->bytes, bytes, count);
 }
 
+/* How many of the bytes are not what their sender wrote. */
+static uint64_t
+mismatches(const struct stream *s, const struct flow *flow, int side, int64_t shift, const uint8_t *bytes, uint32_t count)
+{
+    uint8_t right[4096];
+    uint64_t wrong = 0;
+    uint32_t i;
+
+    stream_bytes(seed, flow->port[0] - CLIENT_PORT, 1 - side, s->place + (uint64_t)shift, right, count);
+    for (i = 0; i < count; i++)
+        wrong += bytes[i] != right[i];
+    return wrong;
+}
+
+/* Finds the place of the first bytes. */
+static void
+find_place(struct stream *s, const struct flow *flow, int side)
+{
+    int64_t shift, best = 0;
+
+    if (s->is_placed || s->firsts == 0)
+        return;
+    s->is_placed = 1;
+    for (shift = 0; shift <= MAX_SHIFT; shift++) {
+        if (mismatches(s, flow, side, shift, s->first, s->firsts) == 0) {
+            best = shift;
+            break;
+        }
+        if (shift == 0 && mismatches(s, flow, side, -1, s->first, s->firsts) == 0) {
+            best = -1;
+            break;
+        }
+    }
+    s->shift = best;
+    s->wrong += mismatches(s, flow, side, best, s->first, s->firsts);
+    s->place += s->firsts;
+}
+
 static void
 compare(struct stream *s, const struct flow *flow, int side, const uint8_t *bytes, uint32_t count)
 {
-    uint8_t right[4096];
-    uint32_t i;
-
     if (!compares)
         return;
-    stream_bytes(seed, flow->port[0] - CLIENT_PORT, 1 - side, s->bytes + s->lost, right,
-                 count);
-    for (i = 0; i < count; i++)
-        s->wrong += bytes[i] != right[i];
+    if (!s->is_placed) {
+        while (count > 0 && s->firsts < FIRST) {
+            s->first[s->firsts++] = *bytes++;
+            count--;
+        }
+        if (s->firsts == FIRST)
+            find_place(s, flow, side);
+    }
+    if (count == 0)
+        return;
+    s->wrong += mismatches(s, flow, side, s->shift, bytes, count);
+    s->place += count;
 }
 
 static void
@@ -110,7 +162,9 @@ read_all(mctx_t context, int sock, struct flow *flow, int side)
                 complain("mtcp_peek");
                 return;
             }
+            find_place(s, flow, side);
             s->lost += (uint64_t)-n;
+            s->place += (uint64_t)-n;
             continue;
         }
         keep(s, (const uint8_t *)bytes, (size_t)n);
@@ -230,15 +284,18 @@ on_end(mctx_t context, int sock, int side, event_t event, filter_arg_t *arg)
             complain("data at the end without NEW_DATA");
         }
     }
+    for (i = 0; i < 2; i++)
+        find_place(&flow->stream[i], flow, i);
     if (mos_flow_info(context, sock, &info, sizeof info) < 0)
         complain("mos_flow_info");
-    printf("%s:%u %s:%u c2s %llu %016llx s2c %llu %016llx %s %s %s lost %llu errors %u wrong %llu",
+    printf("%s:%u %s:%u c2s %llu %016llx s2c %llu %016llx %s %s %s lost %llu errors %u wrong %llu shift %lld %lld",
            flow->address[0], flow->port[0], flow->address[1], flow->port[1],
            (unsigned long long)flow->stream[MOS_SIDE_SVR].bytes, (unsigned long long)flow->stream[MOS_SIDE_SVR].hash,
            (unsigned long long)flow->stream[MOS_SIDE_CLI].bytes, (unsigned long long)flow->stream[MOS_SIDE_CLI].hash,
            ends[info.end_reason], states[flow->state[MOS_SIDE_SVR]], states[flow->state[MOS_SIDE_CLI]],
            (unsigned long long)(flow->stream[0].lost + flow->stream[1].lost), flow->errors,
-           (unsigned long long)(flow->stream[0].wrong + flow->stream[1].wrong));
+           (unsigned long long)(flow->stream[0].wrong + flow->stream[1].wrong),
+           (long long)flow->stream[MOS_SIDE_SVR].shift, (long long)flow->stream[MOS_SIDE_CLI].shift);
     if (dump) {
         print_bytes(&flow->stream[MOS_SIDE_SVR]);
         print_bytes(&flow->stream[MOS_SIDE_CLI]);
