@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Fuzz targets: what was found once does not come back, and a short search from the seeds finds nothing.
-# MOS_FUZZ_SECONDS: how long each searches (30). MOS_FUZZ_SEED: which way it goes (1): what a run
-# finds, the next one finds, too, and it is a change of the code that lets it find more. 0 is another each time.
+# MOS_FUZZ_SECONDS: how long each searches (30).
 set -u
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit 1
 # shellcheck source=../lib/suite.sh
@@ -23,7 +22,7 @@ for name in $names; do
 done
 for name in $names; do
     log=$work/$name.log
-    if scripts/fuzz run "$name" "${MOS_FUZZ_SECONDS:-30}" -seed="${MOS_FUZZ_SEED:-1}" >"$log" 2>&1; then
+    if scripts/fuzz run "$name" "${MOS_FUZZ_SECONDS:-30}" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         echo "          | $name: ${runs:-no} inputs"
         check "$name: a search" test "${runs:-0}" -gt 100
