@@ -559,7 +559,6 @@ extension Context {
         if p.pointee.flags & TCPFlags.rst != 0, isResetAll(found, tcp, p) { verdict = [.acceptable, .reset] }
 
         if p.pointee.payloadLength > 0 { f.irregular(sender).pointee &+= Int64(p.pointee.payloadLength) }
-        var offset = streamOffset(f, receiver, of: p)
         beginPacket(p, flow: found, sender: sender)
 
         // The sender's end.
@@ -567,15 +566,14 @@ extension Context {
         let isSegment = verdict.contains(.acceptable) && p.pointee.flags & (TCPFlags.syn | TCPFlags.rst) == 0
         if isSegment, sender == Sender.client { takeUnanswered(found, before: p) }
         let isOtherAnswer = !verdict.contains(.acceptable) && tcp.isOtherAnswer
-        let isFirst = isSegment && !tcp.S.pointee.flags.contains(.heard)
+        let isFirst = isSegment && sender == Sender.client && !tcp.S.pointee.flags.contains(.heard)
         let knewSender = tcp.S.pointee.flags.contains(.iss)
         tcp.send(p, verdict)
-        if isFirst, sender == Sender.client { startWhereExpected(found, tcp, p.pointee.acknowledgement) }
+        if isFirst { startWhereExpected(found, tcp, p.pointee.acknowledgement) }
         if verdict.contains(.doubtful) || isOtherAnswer {
             noteDoubt(found, tcp, p, isEarly: verdict.contains(.beyondSent))
         } else if !knewSender, f.pointee.flags.contains(.extended) {
             settleDoubt(found, tcp, p)
-            offset = streamOffset(f, receiver, of: p)
         }
         if isSegment {
             if p.pointee.acknowledgement.follows(tcp.S.pointee.rcvNxt) { fillGap(found, sender, p) }
@@ -598,6 +596,7 @@ extension Context {
 
         // The receiver's end.
         if verdict.contains(.beyondWindow) { raiseError(f, side: receiver, sender: sender) }
+        let offset = streamOffset(f, receiver, of: p)
         noteRetransmission(found, p, verdict, receiver, sender, offset)
         let settledReceiver = tcp.R.pointee.state
         var changed = tcp.receive(p, verdict)

@@ -43,6 +43,8 @@ extension Context {
             doubts.pointee.removeAll()
             return
         }
+        // (A server's first word bears out what came before it once `send` has
+        // concluded its number.)
         guard tcp.R.pointee.flags.contains(.iss), tcp.S.pointee.flags.contains(.iss) else { return }
         while let doubt = doubts.pointee.oldest, doubt.isBorneOut(by: p) {
             if tcp.sender == Sender.server { startEarlier(found, tcp, doubt.acknowledgement) }

@@ -275,8 +275,6 @@ extension Context {
         earlier.buffer(side).pointee.prefetchTail(earlier.pending(side).pointee)
     }
 
-
-
     // MARK: Retransmission
 
     /// Raises `MOS_ON_REXMIT` before the payload is merged.

@@ -348,8 +348,9 @@ public struct TCPEmulation {
     /// back, it speaks of another connection.)
     public func startsEarlier(_ ack: SequenceNumber) -> Bool {
         let (client, server) = sender == Sender.client ? (S, R) : (R, S)
+        let distance = ack.distance(after: client.pointee.rcvNxt)
         return server.pointee.flags.contains(.issInferred) && client.pointee.rcvNxt == H.pointee.iss(Sender.server) &+ 1
-            && ack.precedes(client.pointee.rcvNxt) && ack.distance(after: client.pointee.rcvNxt) >= -unscaledWindow
+            && distance < 0 && distance >= -unscaledWindow
     }
 
     /// Whether the acknowledgement is the client's first, and older than what

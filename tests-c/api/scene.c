@@ -143,10 +143,18 @@ void read_clear(void)
 
 void read_on(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
-    ssize_t n;
+    ssize_t n = 1;
     (void)event, (void)arg;
-    while (read_size + 1 < sizeof read_text &&
-           (n = mtcp_peek(m, sock, side, read_text + read_size, sizeof read_text - 1 - read_size)) > 0)
-        read_size += (size_t)n;
-    read_text[read_size] = 0;
+    while (read_size + 1 < sizeof read_text && n != 0) {
+        char *at = read_text + read_size;
+        size_t room = sizeof read_text - read_size;
+        n = mtcp_peek(m, sock, side, at, room - 1);
+        if (n < 0 && errno != ENODATA)
+            break;
+        if (n < 0)
+            snprintf(at, room, "<%d missing>", (int)-n);
+        else
+            at[n] = 0;
+        read_size += strlen(at);
+    }
 }

@@ -39,7 +39,7 @@ void at_receive(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 void at_null(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 
 /** A handler of NEW_DATA that adds what there is to `read_text`, of both sides in the
- *  order of its coming; as much as there is room for. */
+ *  order of its coming, "<5 missing>" for a gap; as much as there is room for. */
 extern char read_text[256];
 void read_on(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg);
 void read_clear(void);

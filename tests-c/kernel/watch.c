@@ -107,23 +107,18 @@ mismatches(const struct stream *s, const struct flow *flow, int side, int64_t sh
 static void
 find_place(struct stream *s, const struct flow *flow, int side)
 {
-    int64_t shift, best = 0;
+    int64_t shift;
 
     if (s->is_placed || s->firsts == 0)
         return;
     s->is_placed = 1;
-    for (shift = 0; shift <= MAX_SHIFT; shift++) {
-        if (mismatches(s, flow, side, shift, s->first, s->firsts) == 0) {
-            best = shift;
-            break;
-        }
-        if (shift == 0 && mismatches(s, flow, side, -1, s->first, s->firsts) == 0) {
-            best = -1;
-            break;
-        }
+    if (mismatches(s, flow, side, 0, s->first, s->firsts) != 0) {
+        for (shift = -1; shift <= MAX_SHIFT; shift++)
+            if (mismatches(s, flow, side, shift, s->first, s->firsts) == 0)
+                break;
+        s->shift = shift <= MAX_SHIFT ? shift : 0;
     }
-    s->shift = best;
-    s->wrong += mismatches(s, flow, side, best, s->first, s->firsts);
+    s->wrong += mismatches(s, flow, side, s->shift, s->first, s->firsts);
     s->place += s->firsts;
 }
 

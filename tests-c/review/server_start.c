@@ -6,30 +6,16 @@
 #endif
 #include "api/scene.h"
 
-static char text[256];
-
 static void on_data(mctx_t m, int sock, int side, event_t event, filter_arg_t *arg)
 {
-    char bytes[64];
-    ssize_t n;
-    (void)event, (void)arg;
-    if (side != MOS_SIDE_CLI)
-        return;
-    while ((n = mtcp_peek(m, sock, side, bytes, sizeof bytes)) != 0) {
-        size_t used = strlen(text);
-        if (n < 0 && errno != ENODATA)
-            break;
-        if (n < 0)
-            snprintf(text + used, sizeof text - used, "<%d missing>", (int)-n);
-        else
-            snprintf(text + used, sizeof text - used, "%.*s", (int)n, bytes);
-    }
+    if (side == MOS_SIDE_CLI)
+        read_on(m, sock, side, event, arg);
 }
 
 static void setup(mctx_t m)
 {
     int sock = mtcp_socket(m, AF_INET, MOS_SOCK_MONITOR_STREAM, 0);
-    text[0] = 0;
+    read_clear();
     WORKS(mtcp_register_callback(m, sock, MOS_ON_CONN_NEW_DATA, MOS_NULL, on_data));
 }
 
@@ -60,8 +46,17 @@ static void from_server(int flags, uint32_t at, uint32_t ack, const char *payloa
 static void end_scene(const char *expected)
 {
     play("script:a 0x1", NULL, setup);
-    check_str(text, expected, "the server's stream");
+    check_str(read_text, expected, "the server's stream");
     check_int((long long)played.flows_total, 1, "flows");
+}
+
+/* The server has its request, of `asked` bytes, and goes on behind "helloworld". */
+static void end_with_mark(uint32_t asked, const char *expected)
+{
+    from_client(0, asked, 10, "");
+    from_server(PSH, 10, asked, "!");
+    from_client(0, asked, 11, "");
+    end_scene(expected);
 }
 
 int main(void)
@@ -70,19 +65,13 @@ int main(void)
     from_client(PSH, 0, 0, "GET");
     from_server(0, 5, 3, "world");
     from_server(0, 0, 3, "hello");
-    from_client(0, 3, 10, "");
-    from_server(PSH, 10, 3, "!");
-    from_client(0, 3, 11, "");
-    end_scene("helloworld!");
+    end_with_mark(3, "helloworld!");
     check_int((long long)played.gaps, 0, "gaps");
 
     begin_scene("the request tells, and the first bytes were missed");
     from_client(PSH, 0, 0, "GET");
     from_server(0, 5, 3, "world");
-    from_client(0, 3, 10, "");
-    from_server(PSH, 10, 3, "!");
-    from_client(0, 3, 11, "");
-    end_scene("<5 missing>world!");
+    end_with_mark(3, "<5 missing>world!");
     check_int((long long)played.gap_bytes, 5, "bytes in gaps");
 
     begin_scene("the server speaks first, its client asks for what was before");
@@ -97,10 +86,7 @@ int main(void)
 
     begin_scene("nobody tells: the stream begins with the first that was seen");
     from_server(0, 5, 0, "world");
-    from_client(0, 0, 10, "");
-    from_server(PSH, 10, 0, "!");
-    from_client(0, 0, 11, "");
-    end_scene("world!");
+    end_with_mark(0, "world!");
     check_int((long long)played.gaps, 0, "gaps");
 
     begin_scene("the request has a FIN");
@@ -119,18 +105,12 @@ int main(void)
     from_server(0, 5, 3, "world");
     from_client(PSH, 0, 0, "GET");
     from_server(0, 0, 3, "hello");
-    from_client(0, 3, 10, "");
-    from_server(PSH, 10, 3, "!");
-    from_client(0, 3, 11, "");
-    end_scene("helloworld!");
+    end_with_mark(3, "helloworld!");
 
     begin_scene("a number of another connection is no start");
     from_server(0, 5, 0, "world");
     from_client(0, 0, (uint32_t)-70000, "");
-    from_client(0, 0, 10, "");
-    from_server(PSH, 10, 0, "!");
-    from_client(0, 0, 11, "");
-    end_scene("world!");
+    end_with_mark(0, "world!");
     check_int((long long)played.gaps, 0, "gaps");
 
     begin_scene("before any number of the server is known, its client gives up");
